@@ -1,0 +1,99 @@
+"""Every deliberate exception of the product. Expected failures are values, not exceptions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from devserver.core.diagnostics import Diagnostic
+
+
+class DevServerError(Exception):
+    """A failure that is told to the user as a fact and, in `hint`, the next step."""
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class ProjectNotFound(DevServerError):
+    """No project root was found upwards of a folder."""
+
+
+class PluginNotFound(DevServerError):
+    """No plugin of that name exists."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"no plugin named {name!r}", hint="`sysctl plugins list` shows the known plugins"
+        )
+        self.name = name
+
+
+class SettingsError(DevServerError):
+    """config/hot-loading.yaml is invalid; `diagnostics` says where."""
+
+    def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
+        super().__init__("; ".join(d.message for d in diagnostics))
+        self.diagnostics = tuple(diagnostics)
+
+
+class DependencyCycle(DevServerError):
+    """Plugins depend on each other in a circle; `path` starts and ends with the same name."""
+
+    def __init__(self, path: Sequence[str]) -> None:
+        super().__init__(
+            f"dependency cycle: {' → '.join(path)}",
+            hint="break the circle: move what both need into a third plugin",
+        )
+        self.path = tuple(path)
+
+
+class PluginUnavailable(DevServerError):
+    """A plugin is known but has nothing that could serve (failed, disabled, not loaded)."""
+
+
+class HostRequired(DevServerError):
+    """A helper of BasePlugin that needs a running host was used without one."""
+
+    def __init__(self, helper: str) -> None:
+        super().__init__(
+            f"{helper}() needs a running host",
+            hint="in a unit test use the `plugin_host` fixture, or replace the helper on the plugin",
+        )
+
+
+class ServiceNotFound(DevServerError, LookupError):
+    """No active plugin provides the service."""
+
+
+class CommandNotFound(DevServerError, LookupError):
+    """No active plugin has the command."""
+
+
+class PermissionDenied(DevServerError):
+    """The caller lacks a permission; `missing` names it."""
+
+    def __init__(self, missing: str) -> None:
+        super().__init__(
+            f"permission {missing!r} is missing",
+            hint="grant it to the token in config/main.yaml under auth.tokens",
+        )
+        self.missing = missing
+
+
+class PluginHookFailed(DevServerError):
+    """Plugin code raised, returned False from initialize(), or did not end in time.
+
+    `plugin` and `hook` name where; `__cause__` is what the plugin raised, if it did.
+    """
+
+    def __init__(
+        self, message: str, *, plugin: str, hook: str, code: str, hint: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.plugin = plugin
+        self.hook = hook
+        self.code = code

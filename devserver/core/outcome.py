@@ -1,0 +1,124 @@
+"""The record of one transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from devserver.core.diagnostics import Diagnostic
+
+
+class Result(StrEnum):
+    """How a transaction ended."""
+
+    RELOADED = "reloaded"
+    UNCHANGED = "unchanged"
+    REJECTED = "rejected"
+    ROLLED_BACK = "rolled_back"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One timed step; `plugin` is None where the step is of the whole batch."""
+
+    name: str
+    ms: float
+    plugin: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {"name": self.name, "plugin": self.plugin, "ms": round(self.ms, 3)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateReport:
+    """What became of the state, as sorted attribute names, `PLUGIN.ATTRIBUTE` for dependents.
+
+    kept: the run-time value lives on. merged: the new code's value was taken. passed: handed
+    over by reference, because it cannot be copied. lost: neither.
+    """
+
+    kept: tuple[str, ...] = ()
+    merged: tuple[str, ...] = ()
+    passed: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, list[str]]:
+        return {
+            "kept": list(self.kept),
+            "merged": list(self.merged),
+            "passed": list(self.passed),
+            "lost": list(self.lost),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a transaction did, told to terminal, API and journal alike.
+
+    `plugin` is the one asked for or the first changed; `plugins` are all of the batch, in order;
+    `reloaded` those that went live. `generation` is that of `plugin` afterwards, 0 when nothing
+    serves. `serving` maps each plugin of the batch to the generation that answers afterwards.
+    `duration_ms` runs from the command's arrival in the queue. `time` is Unix seconds.
+    """
+
+    id: int = 0
+    plugin: str
+    plugins: tuple[str, ...]
+    result: Result
+    message: str
+    trigger: str = "file"
+    changes: tuple[str, ...] = ()
+    time: float = 0.0
+    reloaded: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    generation: int = 0
+    previous_generation: int = 0
+    serving: dict[str, int] = field(default_factory=dict)
+    duration_ms: float = 0.0
+    steps: tuple[Step, ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
+    state: StateReport = StateReport()
+    routes_before: int = 0
+    routes_after: int = 0
+    notes: tuple[str, ...] = ()
+    error: str | None = None
+
+    @property
+    def success(self) -> bool:
+        return self.result in (Result.RELOADED, Result.UNCHANGED)
+
+    @property
+    def rolled_back(self) -> bool:
+        return self.result is Result.ROLLED_BACK
+
+    def with_steps(self, *steps: Step) -> Outcome:
+        """The same outcome with further steps, for work that ends after the commit."""
+        return replace(self, steps=(*self.steps, *steps))
+
+    def to_json(self) -> dict[str, Any]:
+        """The shape of `POST /api/plugins/NAME/reload`."""
+        return {
+            "id": self.id,
+            "success": self.success,
+            "plugin": self.plugin,
+            "plugins": list(self.plugins),
+            "message": self.message,
+            "result": str(self.result),
+            "trigger": self.trigger,
+            "changes": list(self.changes),
+            "time": self.time,
+            "reloaded": list(self.reloaded),
+            "removed": list(self.removed),
+            "rolled_back": self.rolled_back,
+            "generation": self.generation,
+            "previous_generation": self.previous_generation,
+            "serving": dict(self.serving),
+            "duration_ms": round(self.duration_ms, 3),
+            "steps": [s.to_json() for s in self.steps],
+            "diagnostics": [d.to_json() for d in self.diagnostics],
+            "state": self.state.to_json(),
+            "routes": {"before": self.routes_before, "after": self.routes_after},
+            "notes": list(self.notes),
+            "error": self.error,
+        }
