@@ -1,0 +1,1 @@
+"""Live plugins: discovery, loading, generations, hooks, routes, state."""

@@ -1,0 +1,275 @@
+"""What a generation's plugin reaches of the host."""
+
+from __future__ import annotations
+
+import contextvars
+import inspect
+import json
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from datetime import datetime
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from devserver.core.lifecycle import PluginStatus
+from devserver.runtime.events import EventBus
+from devserver.runtime.generation import Command, Generation, Subscription
+from devserver.runtime.loop import PluginLoop
+from devserver.runtime.registry import Registry
+from devserver.runtime.services import ServiceDirectory, ServiceProxy
+
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
+ErrorReport = Callable[[str, str, BaseException], Any]
+"""Called with plugin, place and what its code raised; logs it with the plugin's frames."""
+
+
+class RunTimeStore:
+    """Configuration overrides and data that plugins set, for as long as the server runs."""
+
+    def __init__(self) -> None:
+        self.config: dict[str, dict[str, Any]] = {}
+        self.data: dict[str, dict[str, str]] = {}
+
+
+class TaskHandle:
+    """A background task of a generation; it runs from commit to disposal."""
+
+    def __init__(self, function: Callable[..., Any], name: str) -> None:
+        self.function = function
+        self.name = name
+        self.future: Future[Any] | None = None
+        self.cancelled = False
+
+    def start(self, loop: PluginLoop, report: Callable[[BaseException], Any]) -> None:
+        """Begins to run on the plugin loop, outside of any request."""
+        if self.cancelled:
+            return
+        self.future = loop.submit(self._run, context=contextvars.Context())
+        self.future.add_done_callback(lambda done: self._finished(done, report))
+
+    def cancel(self) -> None:
+        """Asks the task to end."""
+        self.cancelled = True
+        if self.future is not None:
+            self.future.cancel()
+
+    def done(self) -> bool:
+        """True when it has ended or was cancelled."""
+        return self.cancelled or (self.future is not None and self.future.done())
+
+    async def _run(self) -> Any:
+        answer = self.function() if callable(self.function) else self.function
+        return await answer if inspect.isawaitable(answer) else answer
+
+    @staticmethod
+    def _finished(done: Future[Any], report: Callable[[BaseException], Any]) -> None:
+        if not done.cancelled() and (error := done.exception()) is not None:
+            report(error)
+
+
+class GenerationHost:
+    """Implements `devserver.sdk.host.Host` for one generation.
+
+    Until the generation is live nothing of what it does is visible: events wait in a list,
+    settings in an overlay; `go_live` lets them out, `close` drops them.
+    """
+
+    def __init__(
+        self,
+        generation: Generation,
+        *,
+        registry: Registry,
+        bus: EventBus,
+        services: ServiceDirectory,
+        loop: PluginLoop,
+        store: RunTimeStore,
+        manager: Any,
+        report: ErrorReport,
+    ) -> None:
+        self._generation = generation
+        self._registry = registry
+        self._bus = bus
+        self._services = services
+        self._loop = loop
+        self._store = store
+        self._manager = manager
+        self._report = report
+        self._lock = threading.Lock()
+        self._waiting: list[Callable[[], Any]] = []
+        self._overlay: dict[str, Any] = {}
+        self._data_overlay: dict[str, str] = {}
+        self._tasks: list[TaskHandle] = []
+
+    # -- the generation's life ---------------------------------------------------------------
+
+    def go_live(self) -> None:
+        """What waited for the commit happens now: tasks start, events go out."""
+        with self._lock:
+            self._generation.live = True
+            waiting, self._waiting = self._waiting, []
+        key = self._generation.key
+        self._store.config.setdefault(key, {}).update(self._overlay)
+        self._store.data.setdefault(key, {}).update(self._data_overlay)
+        for action in waiting:
+            action()
+
+    def close(self) -> None:
+        """The generation is gone: it can no longer reach anything."""
+        with self._lock:
+            self._generation.live = False
+            self._generation.closed = True
+            self._waiting.clear()
+        self.cancel_tasks()
+
+    def cancel_tasks(self) -> None:
+        """Asks every task to end."""
+        for task in self._tasks:
+            task.cancel()
+
+    def tasks(self) -> tuple[TaskHandle, ...]:
+        """Its background tasks."""
+        return tuple(self._tasks)
+
+    def _when_live(self, action: Callable[[], Any]) -> None:
+        with self._lock:
+            if self._generation.closed:
+                return
+            if not self._generation.live:
+                self._waiting.append(action)
+                return
+        action()
+
+    # -- what the plugin asks for ---------------------------------------------------------------
+
+    @property
+    def logger(self) -> logging.Logger:
+        return logging.getLogger(f"plugins.{self._generation.key}")
+
+    @property
+    def status(self) -> PluginStatus:
+        record = self._registry.view.find(self._generation.key)
+        return PluginStatus.LOADING if record is None else record.status
+
+    @property
+    def last_loaded(self) -> datetime | None:
+        return self._generation.loaded_at
+
+    @property
+    def reload_count(self) -> int:
+        record = self._registry.view.find(self._generation.key)
+        return 0 if record is None else record.reload_count
+
+    @property
+    def plugin_manager(self) -> Any:
+        return self._manager
+
+    def config(self) -> Mapping[str, Any]:
+        overrides = self._store.config.get(self._generation.key, {})
+        return MappingProxyType({**self._generation.config, **overrides, **self._overlay})
+
+    def set_config(self, key: str, value: Any) -> None:
+        if not self._generation.live:
+            self._overlay[key] = value
+        else:
+            self._store.config.setdefault(self._generation.key, {})[key] = value
+
+    def get_data(self, key: str, default: Any) -> Any:
+        kept = self._data_overlay.get(key)
+        if kept is None:
+            kept = self._store.data.get(self._generation.key, {}).get(key)
+        return default if kept is None else json.loads(kept)
+
+    def set_data(self, key: str, value: Any) -> None:
+        target: MutableMapping[str, str] = self._data_overlay
+        if self._generation.live:
+            target = self._store.data.setdefault(self._generation.key, {})
+        target[key] = json.dumps(value)
+
+    def publish(self, topic: str, data: Any) -> None:
+        key = self._generation.key
+        self._when_live(lambda: self._bus.publish(topic, data, key))
+
+    def subscribe(self, topic: str, listener: Callable[..., Any]) -> None:
+        subscription = Subscription(topic, listener)
+        with self._lock:
+            self._generation.subscriptions = (*self._generation.subscriptions, subscription)
+
+    def unsubscribe(self, topic: str, listener: Callable[..., Any]) -> None:
+        unwanted = Subscription(topic, listener)
+        with self._lock:
+            self._generation.subscriptions = tuple(
+                s for s in self._generation.subscriptions if s != unwanted
+            )
+
+    def register_service(self, name: str, provided: Any) -> None:
+        self._generation.services[name] = provided
+
+    def get_service(self, name: str) -> Any:
+        if name not in self._generation.services:
+            self._services.provider(name)
+        return ServiceProxy(self._services, name)
+
+    def register_command(self, name: str, function: Callable[..., Any], help: str) -> None:
+        text = help or (function.__doc__ or "").strip().partition("\n")[0]
+        self._generation.commands[name] = Command(name=name, function=function, help=text)
+
+    def commands(self) -> Mapping[str, Any]:
+        return MappingProxyType(self._generation.commands)
+
+    def register_connection(self, connection_id: str, connection: Any) -> None:
+        self._generation.connections[connection_id] = connection
+
+    def get_connection(self, connection_id: str) -> Any:
+        return self._generation.connections.get(connection_id)
+
+    def create_task(self, function: Callable[..., Any], name: str | None) -> TaskHandle:
+        label = str(name or getattr(function, "__name__", "task"))
+        handle = TaskHandle(function, label)
+        self._tasks = [t for t in self._tasks if not t.done()]
+        self._tasks.append(handle)
+        self._generation.ledger.record(f"task {label}", handle.cancel)
+        key = self._generation.key
+        self._when_live(
+            lambda: handle.start(self._loop, lambda e: self._report(key, f"task {label}", e))
+        )
+        return handle
+
+    def on_cleanup(self, function: Callable[[], Any]) -> None:
+        self._generation.ledger.record(f"cleanup {_name(function)}", function)
+
+    def patch(self, target: Any, attribute: str, value: Any) -> None:
+        """Sets `target.attribute` until this generation is let go."""
+        missing = object()
+        own = vars(target) if hasattr(target, "__dict__") else {}
+        before = own.get(attribute, missing) if own else getattr(target, attribute, missing)
+
+        def undo() -> None:
+            if getattr(target, attribute, missing) is not value:
+                return
+            if before is missing:
+                delattr(target, attribute)
+            else:
+                setattr(target, attribute, before)
+
+        setattr(target, attribute, value)
+        self._generation.ledger.record(f"patch {attribute}", undo)
+
+    def metrics(self) -> dict[str, float]:
+        counters = self._generation.counters
+        return {
+            "uptime": self._generation.uptime,
+            "requests": counters.requests,
+            "errors": counters.errors,
+            "reloads": self.reload_count,
+        }
+
+    def permissions(self) -> tuple[Any, ...]:
+        return self._generation.permissions
+
+
+def _name(function: Callable[..., Any]) -> str:
+    return getattr(function, "__qualname__", repr(function))

@@ -1,0 +1,139 @@
+"""One generation of a plugin: its modules, its instance and all that it registered."""
+
+from __future__ import annotations
+
+import time
+import weakref
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from devserver.core.manifest import Manifest
+from devserver.core.names import normalise
+from devserver.core.source import PluginSource
+from devserver.runtime.ledger import Ledger
+from devserver.runtime.modules import ModuleTable
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from devserver.runtime.gate import Flight, Hold
+    from devserver.runtime.routes import RouteEntry
+    from devserver.sdk.health import HealthStatus
+    from devserver.sdk.plugin import BasePlugin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """A command as a plugin registered it."""
+
+    name: str
+    function: Callable[..., Any]
+    help: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """`topic` may end in `.*`."""
+
+    topic: str
+    listener: Callable[..., Any]
+
+    def matches(self, topic: str) -> bool:
+        """True for the topic itself, and for those below a wildcard."""
+        if self.topic == "*" or self.topic == topic:
+            return True
+        return self.topic.endswith(".*") and topic.startswith(self.topic[:-1])
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """The state right after `initialize()`: attribute → fingerprint. `sticky` attributes were
+    restored and not reassigned since; they count as changed at run time for ever."""
+
+    fingerprints: Mapping[str, bytes] = field(default_factory=dict)
+    sticky: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True)
+class Counters:
+    """Counts of one plugin, carried from generation to generation."""
+
+    requests: int = 0
+    errors: int = 0
+
+
+@dataclass(eq=False, kw_only=True)
+class Generation:
+    """Built by a transaction; immutable in what matters once it is published, but for what the
+    plugin registers at run time. `flights` is the work inside, `hold` what new work waits at.
+
+    `candidate` is the static analysis of `source` (opaque here), `extra` the import names of
+    modules that belong to the table but were loaded lazily.
+    """
+
+    source: PluginSource
+    manifest: Manifest
+    candidate: Any
+    number: int
+    table: ModuleTable
+    config: Mapping[str, Any]
+    counters: Counters = field(default_factory=Counters)
+    ledger: Ledger = field(default_factory=Ledger)
+    plugin: BasePlugin | None = None
+    host: Any = None
+    app: Flask | None = None
+    routes: tuple[RouteEntry, ...] = ()
+    permissions: tuple[Any, ...] = ()
+    services: dict[str, Any] = field(default_factory=dict)
+    subscriptions: tuple[Subscription, ...] = ()
+    commands: dict[str, Command] = field(default_factory=dict)
+    connections: dict[str, Any] = field(default_factory=dict)
+    health: HealthStatus | None = None
+    baseline: Baseline = field(default_factory=Baseline)
+    flights: dict[int, Flight] = field(default_factory=dict)
+    streams: dict[int, Flight] = field(default_factory=dict)
+    hold: Hold | None = None
+    loaded_at: datetime | None = None
+    live_since: float = 0.0
+    live: bool = False
+    closed: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.source.name
+
+    @property
+    def key(self) -> str:
+        return normalise(self.source.name)
+
+    @property
+    def version(self) -> str:
+        version = getattr(self.plugin, "version", None) or self.manifest.version
+        return str(version or "")
+
+    @property
+    def uptime(self) -> float:
+        """Seconds since this generation went live."""
+        return time.monotonic() - self.live_since if self.live else 0.0
+
+
+class LiveGenerations:
+    """Which generations still exist in memory, by plugin; holds none of them."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, dict[int, weakref.ref[Any]]] = defaultdict(dict)
+
+    def watch(self, generation: Generation) -> None:
+        """Counts a generation while its plugin object exists."""
+        known = self._known[generation.key]
+        known[generation.number] = weakref.ref(generation.plugin)
+
+    def numbers(self, name: str) -> list[int]:
+        """The generations of a plugin whose objects are alive, oldest first."""
+        known = self._known.get(normalise(name), {})
+        for number in [n for n, reference in list(known.items()) if reference() is None]:
+            known.pop(number, None)
+        return sorted(known)

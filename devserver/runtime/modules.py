@@ -1,0 +1,303 @@
+"""The modules of one generation, and how its imports are resolved.
+
+Each generation has its own module objects. Its code sees them through an `__import__` of its
+own (in the `__builtins__` of its modules), so an old generation goes on seeing old modules and
+a candidate sees candidates, while `sys.modules` shows the live generation to everybody else.
+"""
+
+from __future__ import annotations
+
+import builtins
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import CodeType, ModuleType
+from typing import Any
+
+from devserver.core.names import normalise
+from devserver.core.source import PluginSource, SourceFile
+from devserver.runtime.code_cache import CodeCache
+
+ROOT = "plugins"
+
+
+class ModuleTable:
+    """Executes the modules of a plugin's source on demand, each at most once.
+
+    `resolve(key)` gives the table of another plugin as this generation is to see it, None when
+    there is none; who was asked for is remembered in `imported`.
+    """
+
+    def __init__(
+        self,
+        source: PluginSource,
+        *,
+        cache: CodeCache,
+        resolve: Callable[[str], ModuleTable | None],
+    ) -> None:
+        self.source = source
+        self.package = f"{ROOT}.{normalise(source.name)}"
+        self.modules: dict[str, ModuleType] = {}
+        self.imported: set[str] = set()
+        self.exposed = False
+        self._files = source.modules()
+        self._packages = _packages_of(self._files, self.package, source.single_file)
+        self._cache = cache
+        self._resolve = resolve
+        self._lock = threading.RLock()
+        self._root = _NamespaceRoot(self)
+        self._builtins = {**vars(builtins), "__import__": self._import}
+
+    @property
+    def key(self) -> str:
+        return self.package.split(".")[1]
+
+    def entry_name(self) -> str:
+        """The module that holds the plugin: `plugins.NAME.plugin`, else the package itself."""
+        name = f"{self.package}.plugin"
+        return name if name in self._files else self.package
+
+    def has(self, name: str) -> bool:
+        """True when the plugin has a module of that import name."""
+        return name in self._files or name in self._packages
+
+    def file_of(self, name: str) -> SourceFile | None:
+        """The file of a module; None for a folder without __init__.py."""
+        return self._files.get(name)
+
+    def load(self, name: str) -> ModuleType:
+        """The module, executed.
+
+        Raises ModuleNotFoundError, or whatever its body raises; it is then not in the table.
+        """
+        module = self.modules.get(name)
+        if module is not None:
+            return module
+        with self._lock:
+            parent, _, child = name.rpartition(".")
+            owner = self.load(parent) if name != self.package else None
+            module = self.modules.get(name)
+            if module is None:
+                module = self._execute(name)
+            if owner is not None:
+                setattr(owner, child, module)
+            return module
+
+    def _execute(self, name: str) -> ModuleType:
+        if not self.has(name):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+        file = self._files.get(name)
+        module = self._new_module(name, file)
+        code = None if file is None else self._cache.code(file.content, str(file.path))
+        self.modules[name] = module
+        if self.exposed:
+            sys.modules[name] = module
+        if code is not None:
+            try:
+                exec(code, module.__dict__)  # noqa: S102 - loading plugins is what this is for
+            except BaseException:
+                self.modules.pop(name, None)
+                if self.exposed and sys.modules.get(name) is module:
+                    del sys.modules[name]
+                raise
+        return module
+
+    def _new_module(self, name: str, file: SourceFile | None) -> ModuleType:
+        spec = self.spec_of(name)
+        module = ModuleType(name)
+        module.__spec__ = spec
+        module.__loader__ = spec.loader
+        module.__package__ = spec.parent
+        if file is not None:
+            module.__file__ = str(file.path)
+        if spec.submodule_search_locations is not None:
+            module.__path__ = spec.submodule_search_locations
+        module.__dict__["__builtins__"] = self._builtins
+        return module
+
+    def spec_of(self, name: str) -> importlib.machinery.ModuleSpec:
+        """The spec of a module that the table has."""
+        file = self._files.get(name)
+        spec = importlib.machinery.ModuleSpec(
+            name, GenerationLoader(self), origin=None if file is None else str(file.path)
+        )
+        spec.has_location = file is not None
+        if name in self._packages:
+            folder = self.source.root.joinpath(*name.split(".")[2:])
+            spec.submodule_search_locations = [str(folder)]
+        return spec
+
+    def module_for(self, absolute: str) -> ModuleType:
+        """The module of an absolute import name below `plugins`, of this or another plugin.
+
+        Raises ModuleNotFoundError.
+        """
+        parts = absolute.split(".")
+        if len(parts) == 1:
+            return self._root
+        if parts[1] == self.key:
+            return self.load(absolute)
+        table = self._resolve(parts[1])
+        if table is None:
+            raise ModuleNotFoundError(
+                f"plugin {parts[1]!r} is not there or not active", name=absolute
+            )
+        self.imported.add(parts[1])
+        return table.load(absolute)
+
+    def _import(
+        self,
+        name: str,
+        globals: Mapping[str, Any] | None = None,
+        locals: Mapping[str, Any] | None = None,
+        fromlist: Sequence[str] | None = (),
+        level: int = 0,
+    ) -> ModuleType:
+        absolute = name
+        if level:
+            package = (globals or {}).get("__package__") or ""
+            absolute = importlib.util.resolve_name("." * level + name, package)
+        if absolute != ROOT and not absolute.startswith(ROOT + "."):
+            return builtins.__import__(name, globals, locals, fromlist or (), level)
+        module = self.module_for(absolute)
+        if not fromlist:
+            return self._root if not level else module
+        self._load_names(module, absolute, fromlist)
+        return module
+
+    def _load_names(self, module: ModuleType, absolute: str, names: Sequence[str]) -> None:
+        """Submodules that a `from` import names are loaded, as the standard import does."""
+        if not hasattr(module, "__path__"):
+            return
+        for name in names:
+            if name == "*":
+                if absolute != ROOT:
+                    self._load_names(module, absolute, getattr(module, "__all__", ()))
+            elif not hasattr(module, name):
+                try:
+                    self.module_for(f"{absolute}.{name}")
+                except ModuleNotFoundError as error:
+                    if error.name != f"{absolute}.{name}":
+                        raise
+
+    # -- what sys.modules shows --------------------------------------------------------------
+
+    def expose(self) -> None:
+        """Shows this table's modules in sys.modules, also those loaded later."""
+        self.exposed = True
+        sys.modules.update(self.modules)
+
+    def conceal(self) -> None:
+        """Takes them out again."""
+        self.exposed = False
+        for name, module in list(self.modules.items()):
+            if sys.modules.get(name) is module:
+                del sys.modules[name]
+
+
+class GenerationLoader(importlib.abc.InspectLoader):
+    """What `module.__loader__` is: tells the source that this generation was made from."""
+
+    def __init__(self, table: ModuleTable) -> None:
+        self.table = table
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
+        return self.table.load(spec.name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Nothing: `create_module` gives it executed."""
+
+    def get_source(self, fullname: str) -> str | None:
+        file = self.table.file_of(fullname)
+        return None if file is None else importlib.util.decode_source(file.content)
+
+    def get_code(self, fullname: str) -> CodeType | None:
+        file = self.table.file_of(fullname)
+        return None if file is None else compile(file.content, str(file.path), "exec")
+
+    def is_package(self, fullname: str) -> bool:
+        module = self.table.modules.get(fullname)
+        return module is not None and hasattr(module, "__path__")
+
+    def get_data(self, path: str) -> bytes:
+        """The content of a file, for pkgutil.get_data. Raises OSError."""
+        from pathlib import Path
+
+        return Path(path).read_bytes()
+
+
+class _NamespaceRoot(ModuleType):
+    """`plugins` as one generation sees it: `plugins.other` is the other plugin it depends on."""
+
+    def __init__(self, table: ModuleTable) -> None:
+        super().__init__(ROOT)
+        self.__path__: list[str] = []
+        self.__dict__["_table"] = table
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        try:
+            return self.__dict__["_table"].module_for(f"{ROOT}.{name}")
+        except ModuleNotFoundError as error:
+            raise AttributeError(str(error)) from error
+
+
+def _packages_of(
+    files: Mapping[str, SourceFile], package: str, single_file: bool
+) -> frozenset[str]:
+    if single_file:
+        return frozenset()
+    found = {package}
+    for name, file in files.items():
+        if file.relative.endswith("__init__.py"):
+            found.add(name)
+        parent = name.rpartition(".")[0]
+        while parent.startswith(package):
+            found.add(parent)
+            parent = parent.rpartition(".")[0]
+    return frozenset(found)
+
+
+class PluginFinder(importlib.abc.MetaPathFinder):
+    """Answers imports below `plugins` that come from outside of plugin code, and
+    `importlib.import_module` everywhere. `table_of(key)` gives the table to look in."""
+
+    def __init__(self, table_of: Callable[[str], ModuleTable | None]) -> None:
+        self._table_of = table_of
+
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None = None,  # noqa: ARG002 - the finder protocol
+        target: ModuleType | None = None,  # noqa: ARG002 - the finder protocol
+    ) -> importlib.machinery.ModuleSpec | None:
+        parts = fullname.split(".")
+        if len(parts) < 2 or parts[0] != ROOT:
+            return None
+        table = self._table_of(parts[1])
+        if table is None or not table.has(fullname):
+            return None
+        return table.spec_of(fullname)
+
+
+@contextmanager
+def exposed_instead(
+    concealed: Sequence[ModuleTable], exposed: Sequence[ModuleTable]
+) -> Iterator[None]:
+    """For the time of the block sys.modules shows `exposed` and not `concealed`."""
+    for table in concealed:
+        table.conceal()
+    for table in exposed:
+        table.expose()
+    try:
+        yield
+    finally:
+        for table in exposed:
+            table.conceal()
+        for table in concealed:
+            table.expose()

@@ -1,0 +1,59 @@
+"""Error answers: JSON, or a small page for a browser."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+from flask import Response, json, request
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{status} {error}</title>
+<meta name="viewport" content="width=device-width, initial-scale=1"></head>
+<body><h1>{status}</h1><p><strong>{error}</strong></p><p>{hint}</p>{details}</body></html>
+"""
+
+
+def wants_page(accept: str) -> bool:
+    """True for a browser: it names text/html before JSON or anything."""
+    for kind in accept.split(","):
+        name = kind.split(";")[0].strip()
+        if name in ("application/json", "*/*"):
+            return False
+        if name == "text/html":
+            return True
+    return False
+
+
+def error_page(
+    status: int, error: str, *, hint: str | None = None, details: str | None = None, **more: Any
+) -> Response:
+    """`{"error", "hint", ...}` or the same as HTML; needs a request context.
+
+    `details` is preformatted text such as a traceback.
+    """
+    return _build(status, error, hint, details, wants_page(request.headers.get("Accept", "")), more)
+
+
+def _build(
+    status: int, error: str, hint: str | None, details: str | None, page: bool, more: dict[str, Any]
+) -> Response:
+    if page:
+        text = _PAGE.format(
+            status=status,
+            error=escape(error),
+            hint=escape(hint or ""),
+            details=f"<pre>{escape(details)}</pre>" if details else "",
+        )
+        return Response(text, status, mimetype="text/html")
+    body: dict[str, Any] = {"error": error, "hint": hint, **more}
+    if details:
+        body["traceback"] = details
+    return Response(json.dumps(body) + "\n", status, mimetype="application/json")
+
+
+def plain_error(
+    status: int, error: str, *, hint: str | None = None, accept: str = "", **more: Any
+) -> Response:
+    """The same outside of a request context; `accept` is the request's Accept header."""
+    return _build(status, error, hint, None, wants_page(accept), more)

@@ -1,0 +1,201 @@
+"""The routes of one generation: a Flask app of its own, mounted at /NAME."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flask import Blueprint, Flask, jsonify, request
+from flask.json.provider import DefaultJSONProvider
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import Rule
+
+from devserver.core.errors import DevServerError, PermissionDenied, PluginUnavailable
+from devserver.core.names import normalise
+from devserver.runtime.binding import BadParameters, bound
+from devserver.runtime.loop import PluginLoop
+from devserver.runtime.pages import error_page
+from devserver.sdk.routing import Route, Router
+
+_BASE_METHODS = frozenset({"HEAD", "OPTIONS"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteEntry:
+    """A route as the API lists it. `path` is below the plugin's mount point."""
+
+    path: str
+    methods: tuple[str, ...]
+    name: str
+    summary: str = ""
+
+
+class RouteConflict(DevServerError):
+    """Two routes of a plugin answer the same path and method."""
+
+
+class _OrderedJSON(DefaultJSONProvider):
+    """Answers keep the order in which a view built them."""
+
+    sort_keys = False
+
+
+class PluginApp(Flask):
+    """The Flask app of one generation. `on_error` is told what a view raised."""
+
+    json_provider_class = _OrderedJSON
+
+    def __init__(self, key: str, folder: Path, instance: Path, on_error: ErrorSink) -> None:
+        super().__init__(
+            f"plugins.{key}",
+            root_path=str(folder),
+            static_folder="static" if (folder / "static").is_dir() else None,
+            template_folder="templates",
+            instance_path=str(instance),
+        )
+        self._on_error = on_error
+        self.register_error_handler(HTTPException, _http_error)
+        self.register_error_handler(BadParameters, _bad_parameters)
+        self.register_error_handler(PermissionDenied, _permission_denied)
+        self.register_error_handler(PluginUnavailable, _unavailable)
+
+    def handle_exception(self, e: Exception) -> Any:
+        """What a view raised: reported with the plugin's own frames, answered with 500."""
+        text = self._on_error(e)
+        handler = self._find_error_handler(e, request.blueprints)
+        if handler is not None and handler is not _http_error:
+            return self.finalize_request(self.ensure_sync(handler)(e), from_error_handler=True)
+        answer = error_page(
+            500,
+            f"{type(e).__name__}: {e}",
+            hint="the traceback is in the terminal and below",
+            details=text,
+        )
+        return self.finalize_request(answer, from_error_handler=True)
+
+
+ErrorSink = Callable[[BaseException], str]
+
+
+class AsyncBridge:
+    """Runs views: plain ones in the request's thread, coroutine functions on the plugin loop
+    (with the request's context, so that `flask.request` works there)."""
+
+    def __init__(self, loop: PluginLoop) -> None:
+        self._loop = loop
+
+    def __call__(self, view: Callable[..., Any], arguments: dict[str, Any]) -> Any:
+        if inspect.iscoroutinefunction(view):
+            return self._loop.submit(lambda: view(**arguments)).result()
+        answer = view(**arguments)
+        if inspect.isawaitable(answer):
+            return self._loop.submit(_await, answer).result()
+        return answer
+
+
+def mount(app: Flask, offers: Iterable[Any], run: AsyncBridge) -> None:
+    """Adds Routers and Blueprints to a generation's app.
+
+    Raises RouteConflict, TypeError for what is neither, or whatever Flask raises.
+    """
+    for offer in offers:
+        if isinstance(offer, Router):
+            for route in offer.routes:
+                _add(app, route, run)
+        elif isinstance(offer, Blueprint):
+            app.register_blueprint(offer)
+        else:
+            raise TypeError(
+                f"{type(offer).__module__}.{type(offer).__name__} is no Router or Flask Blueprint"
+            )
+    _refuse_conflicts(app)
+
+
+def listed(app: Flask) -> tuple[RouteEntry, ...]:
+    """The routes of an app, in order of declaration."""
+    return tuple(
+        RouteEntry(
+            path=rule.rule,
+            methods=tuple(sorted((rule.methods or set()) - _BASE_METHODS)),
+            name=rule.endpoint.rpartition(".")[2].split("#")[0],
+            summary=str(getattr(app.view_functions.get(rule.endpoint), "summary", "")),
+        )
+        for rule in app.url_map.iter_rules()
+        if rule.endpoint != "static"
+    )
+
+
+def _add(app: Flask, route: Route, run: AsyncBridge) -> None:
+    rule = Rule(route.rule)
+    rule.bind(type(app.url_map)(converters=app.url_map.converters))
+    view = bound(route.view, frozenset(rule.arguments), run)
+    view.__name__ = getattr(route.view, "__name__", "view")
+    view.__doc__ = route.view.__doc__
+    view.summary = route.summary  # type: ignore[attr-defined]
+    endpoint = route.name
+    number = 1
+    while endpoint in app.view_functions:
+        number += 1
+        endpoint = f"{route.name}#{number}"
+    app.add_url_rule(route.rule, endpoint, view, methods=list(route.methods), **route.options)
+
+
+def _refuse_conflicts(app: Flask) -> None:
+    taken: dict[tuple[str, str], str] = {}
+    for rule in app.url_map.iter_rules():
+        for method in (rule.methods or set()) - _BASE_METHODS:
+            place = (_shape(rule.rule), method)
+            if place in taken:
+                raise RouteConflict(
+                    f"{method} {rule.rule} is declared twice: "
+                    f"by {taken[place]!r} and {rule.endpoint!r}",
+                    hint="remove one of them, or give it another path",
+                )
+            taken[place] = rule.endpoint
+
+
+def _shape(rule: str) -> str:
+    """`/a/<int:x>` and `/a/<int:y>` have one shape."""
+    parts = []
+    for part in rule.split("<"):
+        name, closed, rest = part.partition(">")
+        parts.append(f"<{name.rpartition(':')[0]}>{rest}" if closed else part)
+    return "".join(parts)
+
+
+async def _await(awaitable: Any) -> Any:
+    return await awaitable
+
+
+def _http_error(error: HTTPException) -> Any:
+    if error.response is not None:
+        return error.response
+    answer = error_page(error.code or 500, error.name, hint=error.description)
+    answer.headers.extend(
+        (k, v) for k, v in error.get_headers() if k not in ("Content-Type", "Content-Length")
+    )
+    return answer
+
+
+def _bad_parameters(error: BadParameters) -> Any:
+    answer = jsonify(error="the request does not fit", errors=error.errors, detail=error.errors)
+    answer.status_code = 422
+    return answer
+
+
+def _permission_denied(error: PermissionDenied) -> Any:
+    return error_page(403, error.message, hint=error.hint, missing=error.missing)
+
+
+def _unavailable(error: PluginUnavailable) -> Any:
+    return error_page(503, error.message, hint=error.hint)
+
+
+def mount_point(path: str) -> tuple[str, str]:
+    """`/users/list` → (`users`, `/list`); the name is normalised."""
+    name, slash, rest = path.lstrip("/").partition("/")
+    return normalise(name), slash + rest
+

@@ -1,0 +1,121 @@
+"""The parts that all plugins share, and how a generation is put together from them."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Mapping
+from types import ModuleType
+from typing import Any
+
+from devserver.core.manifest import Manifest
+from devserver.core.source import PluginSource
+from devserver.runtime.bridge import GenerationHost, RunTimeStore
+from devserver.runtime.code_cache import CodeCache
+from devserver.runtime.events import EventBus
+from devserver.runtime.gate import Gate
+from devserver.runtime.generation import Generation, LiveGenerations
+from devserver.runtime.loop import PluginLoop
+from devserver.runtime.modules import ROOT, ModuleTable, PluginFinder
+from devserver.runtime.project import Project
+from devserver.runtime.registry import Registry
+from devserver.runtime.services import ServiceDirectory
+from devserver.runtime.tracebacks import format_error
+
+_log = logging.getLogger("devserver.plugins")
+
+
+class PluginSystem:
+    """Registry, gate, loop, events, services and code cache of one host."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.registry = Registry()
+        self.loop = PluginLoop()
+        self.gate = Gate(self.registry, may_wait=lambda: not self.loop.is_current())
+        self.store = RunTimeStore()
+        self.services = ServiceDirectory(self.registry, self.gate)
+        self.bus = EventBus(self.registry, self.gate, self.loop, on_error=self.report)
+        self.code = CodeCache(project.cache)
+        self.live = LiveGenerations()
+        self.manager: Any = None
+        self._finder = PluginFinder(self._table_for_import)
+        self._staging: Mapping[str, ModuleTable] = {}
+        self._before: dict[str, ModuleType] = {}
+
+    def start(self) -> None:
+        """Starts the loop and answers imports below `plugins`."""
+        self.loop.start()
+        for name in [n for n in sys.modules if n == ROOT or n.startswith(ROOT + ".")]:
+            self._before[name] = sys.modules.pop(name)
+        root = ModuleType(ROOT)
+        root.__path__ = [str(self.project.plugins)]
+        sys.modules[ROOT] = root
+        sys.meta_path.insert(0, self._finder)
+
+    def stop(self) -> None:
+        """Stops the loop and leaves the interpreter's imports as they were."""
+        self.bus.stop()
+        self.loop.stop()
+        if self._finder in sys.meta_path:
+            sys.meta_path.remove(self._finder)
+        for name in [n for n in sys.modules if n == ROOT or n.startswith(ROOT + ".")]:
+            del sys.modules[name]
+        sys.modules.update(self._before)
+
+    def report(self, plugin: str, place: str, error: BaseException) -> str:
+        """Logs what plugin code raised, with the plugin's own frames; gives the text."""
+        text = format_error(error)
+        generation = self.registry.view.generation(plugin)
+        if generation is not None:
+            generation.counters.errors += 1
+        logging.getLogger(f"plugins.{plugin}").error("%s failed\n%s", place, text)
+        return text
+
+    def staging(self, tables: Mapping[str, ModuleTable]) -> None:
+        """Imports through sys.modules find these tables first, until called with none."""
+        self._staging = tables
+
+    def _table_for_import(self, key: str) -> ModuleTable | None:
+        table = self._staging.get(key)
+        if table is not None:
+            return table
+        generation = self.registry.view.generation(key)
+        return None if generation is None else generation.table
+
+    def new_generation(
+        self,
+        source: PluginSource,
+        *,
+        manifest: Manifest,
+        candidate: Any,
+        number: int,
+        config: Mapping[str, Any],
+        resolve: Callable[[str], ModuleTable | None],
+        predecessor: Generation | None,
+    ) -> Generation:
+        """A generation whose modules are not executed yet."""
+        generation = Generation(
+            source=source,
+            manifest=manifest,
+            candidate=candidate,
+            number=number,
+            table=ModuleTable(source, cache=self.code, resolve=resolve),
+            config=config,
+        )
+        if predecessor is not None:
+            generation.counters = predecessor.counters
+            generation.connections = dict(predecessor.connections)
+        generation.host = GenerationHost(
+            generation,
+            registry=self.registry,
+            bus=self.bus,
+            services=self.services,
+            loop=self.loop,
+            store=self.store,
+            manager=self.manager,
+            report=self.report,
+        )
+        return generation
+
+
