@@ -1,0 +1,1 @@
+"""Static validation: finds what would break, without executing any plugin code."""

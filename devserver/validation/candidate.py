@@ -1,0 +1,109 @@
+"""What validation knows of a plugin: its source, read and analysed, never run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from devserver.core.diagnostics import Diagnostic
+from devserver.core.manifest import Manifest
+from devserver.core.names import normalise
+from devserver.core.source import PluginSource
+from devserver.validation.analysis import ModuleAnalysis
+from devserver.validation.resolve import Environment, this_environment
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dependency:
+    """One plugin needs another. `name` is normalised. `kind` is `declared` or `imported`;
+    `file` (relative to the project) and `line` say where. `specifier` is a PEP 440 set or ""."""
+
+    name: str
+    kind: str
+    specifier: str = ""
+    file: str | None = None
+    line: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A plugin's source with its analysis.
+
+    `modules` maps import names to analyses, of the files that could be parsed; `module_names`
+    are all that can be imported, with those that could not be parsed and folders. `early` are the
+    diagnostics that analysis itself met (a syntax error, a manifest that is no JSON).
+    """
+
+    source: PluginSource
+    manifest: Manifest
+    modules: Mapping[str, ModuleAnalysis]
+    dependencies: tuple[Dependency, ...]
+    early: tuple[Diagnostic, ...] = ()
+    module_names: frozenset[str] = frozenset()
+
+    @property
+    def name(self) -> str:
+        return self.source.name
+
+    @property
+    def key(self) -> str:
+        """The normalised name, by which plugins are looked up."""
+        return normalise(self.source.name)
+
+    @property
+    def package(self) -> str:
+        """The import name of the plugin, `plugins.NAME`."""
+        return f"plugins.{self.key}"
+
+    @property
+    def entry_module(self) -> str:
+        """The import name of the module that holds the plugin."""
+        name = f"{self.package}.plugin"
+        return name if name in self.module_names else self.package
+
+    @property
+    def manifest_file(self) -> str | None:
+        """manifest.json relative to the project, None when there is none."""
+        return self.source.project_path(MANIFEST) if MANIFEST in self.source.files else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What a candidate is judged against.
+
+    `plugins` is how all plugins would be after the change, by normalised name. `running` are
+    the candidates of the live generations. `changed` are the keys under judgement. `disabled`
+    are the keys of plugins that are not to be used. `environment` answers for what is outside.
+    """
+
+    plugins: Mapping[str, Candidate]
+    running: Mapping[str, Candidate]
+    changed: frozenset[str]
+    disabled: frozenset[str] = frozenset()
+    environment: Environment = field(default_factory=this_environment)
+
+
+class Validator(Protocol):
+    """One check. A file in `validators/` defines a subclass-free class with these two members
+    and a module attribute `validator` that is an instance of it."""
+
+    name: str
+
+    def check(self, candidate: Candidate, world: World) -> Iterable[Diagnostic]:
+        """All findings on `candidate`; must not import or run anything of it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValidationReport:
+    """What the pipeline found, in order of plugin, file and line."""
+
+    diagnostics: tuple[Diagnostic, ...]
+    ms: float = 0.0
+
+    @property
+    def refused(self) -> bool:
+        return any(d.is_error for d in self.diagnostics)

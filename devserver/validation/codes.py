@@ -1,0 +1,68 @@
+"""Every code that validation gives, with what it stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+CODES: Mapping[str, str] = MappingProxyType(
+    {
+        "SYN001": "the file cannot be read",
+        "SYN002": "invalid syntax",
+        "SYN003": "wrong indentation",
+        "SYN004": "tabs and spaces are mixed",
+        "SYN005": "the file has a null byte",
+        "SYN006": "the file cannot be decoded",
+        "SYN007": "the file is nested too deeply for the compiler",
+        "SYN008": "a statement stands where it must not, such as `return` outside of a function",
+        "SYN009": "the compiler warns of something, such as `x is 5`",
+        "IMP001": "a module cannot be imported in this environment",
+        "IMP002": "an installed or standard module does not have an imported name",
+        "IMP003": "a plugin is imported that is not there",
+        "IMP004": "a plugin does not have an imported module",
+        "IMP005": "a module of a plugin does not have an imported name",
+        "IMP006": "a relative import leads out of plugins/",
+        "IMP007": "a disabled plugin is imported",
+        "IMP008": "an absolute import gives the standard library's module, not the plugin's own",
+        "IMP009": "a module of a plugin does not have an attribute that is used",
+        "STR001": "nothing makes the plugin: no factory and no plugin class",
+        "STR002": "more than one plugin class and no factory",
+        "STR003": "the plugin has no name",
+        "STR004": "the plugin has no version",
+        "STR005": "the version is not a PEP 440 version",
+        "STR006": "the plugin's name is not that of its folder",
+        "STR007": "the name cannot be a plugin's name, or is reserved",
+        "STR008": "a hook does not take the arguments that it is called with",
+        "STR009": "a hook is async that must not be",
+        "STR010": "a hook is no method",
+        "STR011": "a method's name is nearly that of a hook",
+        "STR012": "a route is declared twice",
+        "STR013": "a route is declared by register_routes() and by routes.py",
+        "STR014": "a class attribute is changed in place, which no reload keeps",
+        "STR015": "a factory needs arguments",
+        "STR016": "the versions of class and manifest differ",
+        "STR900": "a check failed itself, or cannot be loaded",
+        "DEP001": "a declared dependency is not there",
+        "DEP002": "the version of a dependency does not fit",
+        "DEP003": "a declared dependency is disabled",
+        "DEP004": "a plugin is imported but not declared as a dependency",
+        "DEP005": "plugins depend on each other in a circle",
+        "DEP006": "two plugins conflict",
+        "DEP007": "requirements.txt is not satisfied in this environment",
+        "DEP008": "a version specifier or requirement cannot be read",
+        "CMP001": "the plugin is not for this version of Python",
+        "CMP002": "the plugin is not for this version of the host",
+        "CMP003": "the edit removes what another plugin uses",
+        "CMP004": "a call of another plugin's function does not fit its parameters",
+        "CMP005": "python_version or host_version cannot be read",
+        "CFG001": "a configuration file or manifest cannot be parsed",
+        "CFG002": "an unknown key",
+        "CFG003": "a value of the wrong type",
+        "CFG004": "a value out of its range",
+        "CFG005": "a key is given twice",
+        "CFG006": "a pattern cannot be read",
+        "CFG007": "a configuration file cannot be read",
+        "CFG021": "a secret is written into the manifest",
+    }
+)
+"""Codes are stable: a meaning never moves to another code."""

@@ -1,0 +1,185 @@
+"""Imports: everything that a plugin imports is there, found without importing it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+from devserver.core.diagnostics import Diagnostic, Severity
+from devserver.validation.analysis import Import, ImportedName, ModuleAnalysis, Span, Use
+from devserver.validation.candidate import Candidate, World
+from devserver.validation.findings import did_you_mean, finding, warning
+from devserver.validation.hints import hint_for_missing_module
+from devserver.validation.lookup import ROOT, Lookup, Presence
+from devserver.validation.reach import reachable_modules
+
+
+class ImportsCheck:
+    """Gives the IMP codes."""
+
+    name = "imports"
+
+    def check(self, candidate: Candidate, world: World) -> Iterator[Diagnostic]:
+        """What is missing, and what is not what it looks like."""
+        lookup = Lookup(world.plugins)
+        for analysis in candidate.modules.values():
+            yield from _Module(candidate, world, lookup, analysis).findings()
+
+
+class _Module:
+    """The check of one module."""
+
+    def __init__(
+        self, candidate: Candidate, world: World, lookup: Lookup, analysis: ModuleAnalysis
+    ) -> None:
+        self._candidate = candidate
+        self._world = world
+        self._lookup = lookup
+        self._analysis = analysis
+        self._missing: set[str] = set()
+
+    def findings(self) -> Iterator[Diagnostic]:
+        for found in self._analysis.imports:
+            if not found.type_checking:
+                yield from self._import(found)
+        for use in self._analysis.uses:
+            if not use.stores:
+                yield from self._use(use)
+
+    def _import(self, found: Import) -> Iterator[Diagnostic]:
+        absolute = self._analysis.absolute(found.module, found.level)
+        if absolute is None:
+            dots = "." * found.level
+            root = "." * (self._analysis.package.count(".") + 1)
+            hint = f"in {self._analysis.name}, {root} is plugins/"
+            yield self._tell(
+                found, "IMP006", f"{dots}{found.module} leads out of plugins/", found.span, hint
+            )
+        elif absolute == ROOT or absolute.startswith(f"{ROOT}."):
+            yield from self._plugin_import(found, absolute)
+        else:
+            yield from self._outside_import(found, absolute)
+            yield from self._shadow(found, absolute)
+
+    # -- outside of plugins -------------------------------------------------------------------
+
+    def _outside_import(self, found: Import, absolute: str) -> Iterator[Diagnostic]:
+        environment = self._world.environment
+        presence = environment.module(absolute)
+        if presence is Presence.ABSENT:
+            message = f"no module named {absolute!r}"
+            if found.optional:
+                message = f"the optional module {absolute!r} is not there"
+            hint = hint_for_missing_module(self._candidate, absolute)
+            yield self._tell(found, "IMP001", message, found.span, hint)
+        elif presence is Presence.PRESENT:
+            for imported in found.names:
+                if imported.name == "*":
+                    continue
+                if environment.name(absolute, imported.name) is Presence.ABSENT:
+                    near = did_you_mean(imported.name, environment.names_in(absolute))
+                    message = f"{absolute} has no name {imported.name!r}"
+                    yield self._tell(found, "IMP002", message, imported.span, near)
+
+    def _shadow(self, found: Import, absolute: str) -> Iterator[Diagnostic]:
+        top = absolute.partition(".")[0]
+        own = f"{self._candidate.package}.{top}"
+        if top not in sys.stdlib_module_names or own not in self._candidate.module_names:
+            return
+        yield warning(
+            self._candidate,
+            "IMP008",
+            f"this is the standard library's {top!r}, not the plugin's own module of that name",
+            file=self._analysis.file,
+            span=found.span,
+            hint=f"write `from {self._candidate.package} import {top}`, or rename the file",
+        )
+
+    # -- plugins ---------------------------------------------------------------------------------
+
+    def _plugin_import(self, found: Import, absolute: str) -> Iterator[Diagnostic]:
+        if absolute == ROOT:
+            for imported in found.names:
+                if imported.name != "*":
+                    yield from self._plugin(found, imported.name, imported.span)
+            return
+        key = absolute.split(".")[1]
+        unusable = list(self._plugin(found, key, found.span))
+        yield from unusable
+        if unusable:
+            return
+        if self._lookup.module(absolute) is Presence.ABSENT:
+            self._missing.add(absolute)
+            parent, _, last = absolute.rpartition(".")
+            hint = did_you_mean(last, self._lookup.names_in(parent))
+            message = f"plugin {key!r} has no module {absolute!r}"
+            yield self._tell(found, "IMP004", message, found.span, hint)
+            return
+        for imported in found.names:
+            yield from self._name(found, absolute, imported)
+
+    def _plugin(self, found: Import, key: str, span: Span) -> Iterator[Diagnostic]:
+        if key == self._candidate.key:
+            return
+        if key not in self._world.plugins:
+            self._missing.add(f"{ROOT}.{key}")
+            hint = did_you_mean(key, self._world.plugins)
+            yield self._tell(found, "IMP003", f"there is no plugin {key!r}", span, hint)
+        elif key in self._world.disabled:
+            hint = f"`sysctl plugins enable {key}`"
+            yield self._tell(found, "IMP007", f"plugin {key!r} is disabled", span, hint)
+
+    def _name(self, found: Import, module: str, imported: ImportedName) -> Iterator[Diagnostic]:
+        name = imported.name
+        if name == "*" or self._lookup.name(module, name) is not Presence.ABSENT:
+            return
+        hint = did_you_mean(name, self._lookup.names_in(module))
+        message = f"{module} has no name {name!r}"
+        yield self._tell(found, "IMP005", message, imported.span, hint)
+
+    def _use(self, use: Use) -> Iterator[Diagnostic]:
+        place = self._lookup.place_of(self._analysis, use)
+        if place is None or place.name is None:
+            return
+        imported = self._analysis.absolute(use.module, use.level)
+        if place.module == imported and place.name == use.name:
+            return  # the import itself is judged
+        if f"{place.module}.{place.name}" in self._missing:
+            return
+        if self._lookup.name(place.module, place.name) is Presence.ABSENT:
+            yield finding(
+                self._candidate,
+                "IMP009",
+                Severity.ERROR if self._is_reached() else Severity.WARNING,
+                f"{place.module} has no attribute {place.name!r}",
+                file=self._analysis.file,
+                span=use.span,
+                hint=did_you_mean(place.name, self._lookup.names_in(place.module)),
+            )
+
+    # -- how bad it is -----------------------------------------------------------------------------
+
+    def _tell(
+        self, found: Import, code: str, message: str, span: Span, hint: str | None
+    ) -> Diagnostic:
+        severity = Severity.WARNING
+        if found.optional:
+            severity = Severity.INFO
+        elif found.is_certain and self._is_reached():
+            severity = Severity.ERROR
+        return finding(
+            self._candidate,
+            code,
+            severity,
+            message,
+            file=self._analysis.file,
+            span=span,
+            hint=hint,
+        )
+
+    def _is_reached(self) -> bool:
+        """False for a module that nothing imports: a script, or a file for another tool."""
+        return self._analysis.name in reachable_modules(self._candidate, self._world)
+
+
+validator = ImportsCheck()
