@@ -1,0 +1,1 @@
+"""The way of a change: watcher, queue, plan, transaction, journal."""

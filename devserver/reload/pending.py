@@ -1,0 +1,107 @@
+"""What is on disk but not live: refused content, and when it is tried again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from devserver.core.graph import DependencyGraph
+from devserver.core.outcome import Outcome
+from devserver.reload.catalog import Reading, dependencies_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """Content that did not go live. `companions` are the keys of its batch. `outcome` is the
+    record of its first attempt; `attempts` counts them; `retry_at` is a monotonic second, None
+    when the clock does not try it again."""
+
+    reading: Reading
+    companions: frozenset[str]
+    outcome: Outcome | None = None
+    attempts: int = 1
+    retry_at: float | None = None
+
+
+class Pending:
+    """Refused readings by key."""
+
+    def __init__(self) -> None:
+        self._refused: dict[str, Refused] = {}
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._refused
+
+    def find(self, key: str) -> Refused | None:
+        return self._refused.get(key)
+
+    def keys(self) -> frozenset[str]:
+        return frozenset(self._refused)
+
+    def refuse(self, refused: Iterable[Refused]) -> None:
+        for one in refused:
+            self._refused[one.reading.key] = one
+
+    def forget(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            self._refused.pop(key, None)
+
+    def related(
+        self, readings: Mapping[str, Reading], graph: DependencyGraph
+    ) -> dict[str, Reading]:
+        """The refused readings that belong together with `readings`: of the same batch, or
+        dependencies or dependents of one of them, by the running code or by the refused."""
+        near = _neighbourhood(set(readings), readings, self._refused, graph)
+        known = [self._refused[k] for k in readings if k in self._refused]
+        companions = {c for refused in known for c in refused.companions}
+        return {
+            key: refused.reading
+            for key, refused in self._refused.items()
+            if key not in readings and (key in near or key in companions)
+        }
+
+    def due(self, now: float) -> list[Refused]:
+        """Those whose time has come."""
+        return [r for r in self._refused.values() if r.retry_at is not None and r.retry_at <= now]
+
+    def next_time(self) -> float | None:
+        """When the next of them is due."""
+        times = [r.retry_at for r in self._refused.values() if r.retry_at is not None]
+        return min(times, default=None)
+
+    def stop_clock(self, keys: Iterable[str]) -> None:
+        """These are no longer tried by the clock."""
+        for key in keys:
+            if key in self._refused:
+                self._refused[key] = replace(self._refused[key], retry_at=None)
+
+    def waiting_for(self, keys: Iterable[str], serves: Callable[[str], bool]) -> dict[str, Reading]:
+        """Refused plugins that do not serve and depend on one of `keys`, which now do, and
+        whose other dependencies serve too."""
+        wanted = set(keys)
+        found = {}
+        for key, refused in self._refused.items():
+            candidate = refused.reading.candidate
+            if candidate is None or serves(key):
+                continue
+            needs = set(dependencies_of(candidate))
+            if needs & wanted and all(serves(n) for n in needs):
+                found[key] = refused.reading
+        return found
+
+
+def _neighbourhood(
+    start: set[str],
+    readings: Mapping[str, Reading],
+    refused: Mapping[str, Refused],
+    graph: DependencyGraph,
+) -> frozenset[str]:
+    """Everything above and below `start`, with the edges of new content added."""
+    new = {k: r.reading for k, r in refused.items()} | dict(readings)
+    needs = {
+        k: set(dependencies_of(r.candidate)) if r.candidate is not None else set()
+        for k, r in new.items()
+    }
+    above = graph.all_dependents(start) | {k for k, n in needs.items() if n & start}
+    below = graph.all_dependencies(start) | {n for k in start for n in needs.get(k, ())}
+    return frozenset(above | below)

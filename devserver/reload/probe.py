@@ -1,0 +1,107 @@
+"""Asks plugins how they are, without letting a slow answer hold anybody."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
+from dataclasses import dataclass
+from typing import Any
+
+from devserver.core.errors import PluginHookFailed, PluginUnavailable
+from devserver.runtime.generation import Generation
+from devserver.runtime.hooks import HookRunner
+from devserver.runtime.registry import PluginRecord
+from devserver.runtime.system import PluginSystem
+from devserver.sdk.health import HealthStatus
+from devserver.sdk.plugin import BasePlugin
+
+_FRESH = 1.0  # seconds that an answer is good for
+_PATIENCE = 0.25  # seconds that whoever asks waits for a new answer
+_TIMEOUT = 2.0  # seconds that a plugin has to answer
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    generation: int
+    at: float
+    health: dict[str, Any]
+
+
+class HealthProbe:
+    """Keeps the last answer of each plugin and asks again when somebody wants to know."""
+
+    def __init__(self, system: PluginSystem) -> None:
+        self._system = system
+        self._answers: dict[str, _Answer] = {}
+        self._asking: dict[str, Future[None]] = {}
+        self._pool = ThreadPoolExecutor(4, thread_name_prefix="health")
+
+    def health(self, record: PluginRecord) -> dict[str, Any]:
+        """`{"status", "healthy", "message", "components", "metrics"}`; status is healthy,
+        unhealthy or unknown (nothing serves, or no answer yet).
+
+        While the plugin is being reloaded, or thinks for long, this is its last answer.
+        """
+        generation = record.generation
+        if generation is None:
+            return _shape("unknown", None, record.reason)
+        if getattr(type(generation.plugin), "health_check", None) is BasePlugin.health_check:
+            return _shape("healthy", True, "ok")
+        known = self._answers.get(record.key)
+        if known is None or known.generation != generation.number:
+            known = _Answer(generation.number, generation.live_since, _told(generation.health))
+        if time.monotonic() - known.at < _FRESH or generation.hold is not None:
+            return known.health
+        asked = self._asking.get(record.key)
+        if asked is None or asked.done():
+            asked = self._asking[record.key] = self._pool.submit(self._ask, record, generation)
+        try:
+            asked.result(_PATIENCE)
+        except FutureTimeout:
+            return known.health
+        return self._answers[record.key].health
+
+    def stop(self) -> None:
+        """Asks nobody any more."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _ask(self, record: PluginRecord, generation: Generation) -> None:
+        hooks = HookRunner(self._system.loop, name=f"health-{record.key}")
+        try:
+            with self._system.gate.inside(record.key, "health check") as flight:
+                answer = hooks.call(
+                    flight.generation.plugin.health_check,  # type: ignore[union-attr]
+                    plugin=record.name,
+                    hook="health_check",
+                    timeout=_TIMEOUT,
+                )
+            health = _told(HealthStatus.of(answer))
+        except (PluginHookFailed, PluginUnavailable, TypeError) as error:
+            health = _shape("unhealthy", False, str(error))
+        finally:
+            hooks.close()
+        self._answers[record.key] = _Answer(generation.number, time.monotonic(), health)
+
+
+def _told(health: HealthStatus | None) -> dict[str, Any]:
+    if health is None:
+        return _shape("unknown", None, "not asked yet")
+    status = "healthy" if health.healthy else "unhealthy"
+    return _shape(status, health.healthy, health.message, health.components, health.metrics)
+
+
+def _shape(
+    status: str,
+    healthy: bool | None,
+    message: str,
+    components: dict[str, Any] | None = None,
+    metrics: dict[str, float] | None = None,
+) -> dict[str, Any]:
+    return {
+        "status": status,
+        "healthy": healthy,
+        "message": message,
+        "components": components or {},
+        "metrics": metrics or {},
+    }

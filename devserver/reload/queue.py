@@ -1,0 +1,100 @@
+"""The one queue: everything that wants a reload puts a command here."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+from devserver.core.changes import ChangeBatch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilesChanged:
+    """Something was saved."""
+
+    batch: ChangeBatch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReloadPlugins:
+    """Somebody asks for a reload of `keys`, whatever their content. `force` skips validation."""
+
+    keys: tuple[str, ...]
+    force: bool = False
+    trigger: str = "api"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rescan:
+    """Look at plugins/ anew."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadAll:
+    """Load every plugin, each on its own; the start."""
+
+
+Command = FilesChanged | ReloadPlugins | Rescan | LoadAll
+
+
+@dataclass(slots=True, kw_only=True)
+class Queued:
+    """A command, when it arrived (monotonic seconds), and where its answer goes."""
+
+    command: Command
+    arrived: float
+    answer: Future[Any] = field(default_factory=Future)
+
+
+class ReloadQueue:
+    """First come, first served; batches of changes that wait together become one."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Queued] = deque()
+        self._condition = threading.Condition()
+        self._closed = False
+
+    def put(self, command: Command) -> Future[Any]:
+        """Queues a command; the future carries what comes of it, or is cancelled at a stop."""
+        arrived = time.monotonic()
+        if isinstance(command, FilesChanged):
+            arrived = min(arrived, command.batch.first_seen)
+        queued = Queued(command=command, arrived=arrived)
+        with self._condition:
+            if self._closed:
+                queued.answer.cancel()
+                return queued.answer
+            last = self._waiting[-1] if self._waiting else None
+            if (
+                isinstance(command, FilesChanged)
+                and last is not None
+                and isinstance(last.command, FilesChanged)
+            ):
+                last.command = FilesChanged(batch=last.command.batch.merged(command.batch))
+                return last.answer
+            self._waiting.append(queued)
+            self._condition.notify()
+        return queued.answer
+
+    def take(self, timeout: float | None) -> Queued | None:
+        """The next command; None after `timeout` seconds (None: no limit) or when closed."""
+        with self._condition:
+            self._condition.wait_for(lambda: self._waiting or self._closed, timeout)
+            return self._waiting.popleft() if self._waiting else None
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
+    def close(self) -> None:
+        """Nothing is taken in any more; what waits is cancelled."""
+        with self._condition:
+            self._closed = True
+            for queued in self._waiting:
+                queued.answer.cancel()
+            self._waiting.clear()
+            self._condition.notify_all()

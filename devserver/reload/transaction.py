@@ -1,0 +1,352 @@
+"""SafeReloader: replaces generations as one transaction, or leaves everything as it was.
+
+trial → stage → quiesce → snapshot → activate → verify → commit, or roll back. Until the commit
+the old generations are untouched; the commit is one assignment.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any
+
+from devserver.core.diagnostics import Diagnostic, Severity, has_errors
+from devserver.core.errors import PluginHookFailed
+from devserver.core.lifecycle import PluginStatus
+from devserver.core.merge import qualified
+from devserver.core.outcome import StateReport
+from devserver.core.settings import Settings
+from devserver.reload.plan import Action, PlanEntry, ReloadPlan
+from devserver.reload.staging import Exposure, PeerTables
+from devserver.reload.steps import Stopwatch
+from devserver.reload.trial import Trial
+from devserver.runtime.gate import Flight, Hold, hold_all, release, wait_drained
+from devserver.runtime.generation import Baseline, Generation
+from devserver.runtime.hooks import HookRunner
+from devserver.runtime.lifecycle import Lifecycle
+from devserver.runtime.registry import Edge, PluginRecord, SystemView
+from devserver.runtime.state import Restored, Snapshot
+from devserver.runtime.system import PluginSystem
+from devserver.runtime.tracebacks import diagnostic_for, forget_source, remember_source
+
+
+@dataclass(slots=True)
+class Ended:
+    """How a transaction ended. `retry` is True when the same content may do better later."""
+
+    committed: bool
+    diagnostics: tuple[Diagnostic, ...] = ()
+    error: str | None = None
+    retry: bool = False
+    state: StateReport = field(default_factory=StateReport)
+    notes: list[str] = field(default_factory=list)
+    live: tuple[Generation, ...] = ()
+    gone: tuple[Generation, ...] = ()
+
+
+class _Failed(Exception):
+    """Carries what ends a transaction to its roll back."""
+
+    def __init__(self, diagnostics: tuple[Diagnostic, ...], *, retry: bool) -> None:
+        super().__init__(diagnostics[0].message)
+        self.diagnostics = diagnostics
+        self.retry = retry
+
+
+class Transaction:
+    """One run over a plan. Use once."""
+
+    def __init__(
+        self,
+        plan: ReloadPlan,
+        *,
+        system: PluginSystem,
+        settings: Settings,
+        hooks: HookRunner,
+        trial: Trial | None,
+        watch: Stopwatch,
+    ) -> None:
+        self._plan = plan
+        self._system = system
+        self._settings = settings
+        self._hooks = hooks
+        self._trial = trial
+        self._watch = watch
+        self._peers = PeerTables(system.registry)
+        self._new: dict[str, Lifecycle] = {}
+        self._old = list(plan.outgoing)
+        self._hold: Hold | None = None
+        self._snapshot: Snapshot | None = None
+        self._reports: dict[str, StateReport] = {}
+        self._notes: list[str] = []
+
+    def run(self, edges: tuple[Edge, ...] | None) -> Ended:
+        """Goes through all steps; `edges` are published with the commit (None: unchanged)."""
+        try:
+            self._try_out()
+            with self._watch.step("stage"):
+                self._stage()
+            with self._watch.step("quiesce"):
+                self._quiesce()
+            with self._watch.step("snapshot"):
+                self._take_snapshot()
+            with self._exposed():
+                with self._watch.step("activate"):
+                    self._activate()
+                with self._watch.step("verify"):
+                    self._verify()
+        except _Failed as failure:
+            return self._roll_back(failure.diagnostics, retry=failure.retry)
+        except PluginHookFailed as error:
+            return self._roll_back((self._diagnostic(error),), retry=error.hook != "import")
+        with self._watch.step("commit"):
+            return self._commit(edges)
+
+    # -- the steps -----------------------------------------------------------------------------
+
+    def _try_out(self) -> None:
+        if self._trial is None:
+            return
+        with self._watch.step("trial"):
+            entries = [e.candidate.source for e in self._plan.incoming if e.candidate is not None]
+            view = self._system.registry.view
+            live = [view.generation(key) for key in sorted(self._plan.context)]
+            context = [g.source for g in live if g is not None]
+            found = self._trial.examine(entries, context, timeout=self._settings.reload.timeout)
+        if has_errors(found):
+            raise _Failed(found, retry=False)
+
+    def _stage(self) -> None:
+        for entry in self._plan.incoming:
+            self._new[entry.key] = self._lifecycle_of(entry)
+        self._peers.staged = {k: n.generation.table for k, n in self._new.items()}
+        self._peers.removed = frozenset(
+            e.key for e in self._plan.entries if e.action is Action.UNLOAD
+        )
+        with self._exposed():
+            for key, lifecycle in self._new.items():
+                with self._watch.step("stage", key):
+                    lifecycle.import_modules()
+
+    def _lifecycle_of(self, entry: PlanEntry) -> Lifecycle:
+        candidate = entry.candidate
+        if candidate is None:
+            raise AssertionError("an entry that comes in has a candidate")
+        generation = self._system.new_generation(
+            candidate.source,
+            manifest=candidate.manifest,
+            candidate=candidate,
+            number=entry.number,
+            config=entry.config,
+            resolve=self._peers,
+            predecessor=entry.old,
+        )
+        return Lifecycle(
+            generation,
+            system=self._system,
+            hooks=self._hooks,
+            timeout=self._settings.reload.timeout,
+        )
+
+    def _exposed(self) -> Any:
+        tables = [n.generation.table for n in self._new.values()]
+        return Exposure(self._system, [g.table for g in self._old], tables)
+
+    def _quiesce(self) -> None:
+        if not self._old:
+            return
+        self._hold = hold_all(self._old)
+        stragglers, gave_up = wait_drained(
+            self._hold,
+            self._old,
+            drain_timeout=self._settings.reload.drain_timeout,
+            wait_limit=self._settings.reload.timeout,
+        )
+        if gave_up:
+            raise _Failed((self._still_busy(stragglers),), retry=True)
+        self._notes += [f"let go while still running: {f.label} at {f.where()}" for f in stragglers]
+
+    def _still_busy(self, stragglers: list[Flight]) -> Diagnostic:
+        named = "; ".join(f"{f.label} at {f.where()}" for f in stragglers[:5])
+        return Diagnostic(
+            code="RUN005",
+            severity=Severity.ERROR,
+            plugin=self._plan.main,
+            message="requests in flight did not end while others waited "
+            f"{self._settings.reload.timeout:g} s: {named}",
+            hint="raise reload.timeout, or let those requests answer sooner",
+        )
+
+    def _take_snapshot(self) -> None:
+        replaced = [e.old for e in self._plan.incoming if e.old is not None]
+        custom = {}
+        for generation in replaced:
+            lifecycle = Lifecycle.of_live(
+                generation,
+                system=self._system,
+                hooks=self._hooks,
+                timeout=self._settings.reload.timeout,
+            )
+            lifecycle.see(self._system.registry.view)
+            answer = lifecycle.persistent_state()
+            if answer:
+                custom[generation.key] = answer["value"]
+        self._snapshot = Snapshot(replaced, custom)
+
+    def _activate(self) -> None:
+        view = self._candidate_view()
+        for lifecycle in self._new.values():
+            lifecycle.see(view)
+            lifecycle.construct()
+        generations = [n.generation for n in self._new.values()]
+        restored = Restored({}, {}, {})
+        if self._snapshot is not None:
+            restored = self._snapshot.restored(generations)
+        for entry in self._plan.incoming:
+            with self._watch.step("activate", entry.key):
+                self._activate_one(entry, restored)
+
+    def _activate_one(self, entry: PlanEntry, restored: Restored) -> None:
+        lifecycle = self._new[entry.key]
+        kept = None if self._snapshot is None else self._snapshot.kept.get(entry.key)
+        custom = restored.custom
+        lifecycle.on_load()
+        state = lifecycle.restore(
+            restored.attributes.get(entry.key, {}),
+            {"value": custom[entry.key]} if entry.key in custom else {},
+            from_version="" if kept is None else kept.version,
+            predecessor=entry.old,
+        )
+        passed = frozenset() if kept is None else kept.passed
+        before = Baseline() if entry.old is None else entry.old.baseline
+        standing = lifecycle.initialize(state, passed, before)
+        lifecycle.register()
+        if kept is not None:
+            lost = restored.lost.get(entry.key, frozenset())
+            taken = (kept.changed - lost - frozenset(standing)) & frozenset(state)
+            self._reports[entry.key] = StateReport(
+                kept=_named(frozenset(standing) - passed, entry.key, self._plan.main),
+                merged=_named(kept.unchanged | taken, entry.key, self._plan.main),
+                passed=_named(frozenset(standing) & passed, entry.key, self._plan.main),
+                lost=_named(lost, entry.key, self._plan.main),
+            )
+
+    def _candidate_view(self) -> SystemView:
+        """The live view as it would be after the commit; hooks see it."""
+        view = self._system.registry.view
+        plugins = {k: r for k, r in view.plugins.items() if k not in self._peers.removed}
+        for key, lifecycle in self._new.items():
+            known = plugins.get(key) or PluginRecord(
+                name=lifecycle.generation.name, status=PluginStatus.LOADING, reason="loading"
+            )
+            plugins[key] = replace(known, generation=lifecycle.generation)
+        return replace(view, plugins=MappingProxyType(plugins))
+
+    def _verify(self) -> None:
+        for lifecycle in self._new.values():
+            lifecycle.verify()
+
+    # -- the end ------------------------------------------------------------------------------
+
+    def _commit(self, edges: tuple[Edge, ...] | None) -> Ended:
+        now = datetime.now(UTC)
+        generations = tuple(n.generation for n in self._new.values())
+        for generation in generations:
+            generation.loaded_at = now
+            generation.live_since = time.monotonic()
+            self._system.live.watch(generation)
+        records = [self._record_of(e) for e in self._plan.incoming]
+        self._show_modules(generations)
+        self._system.registry.publish(
+            *records, remove=tuple(sorted(self._peers.removed)), edges=edges
+        )
+        for old in self._old:
+            old.host.cancel_tasks()
+        for generation in generations:
+            generation.host.go_live()
+        self._peers.settle()
+        self._let_in(replaced=True)
+        return Ended(
+            committed=True,
+            state=_joined(self._reports.values()),
+            notes=self._notes,
+            live=generations,
+            gone=tuple(self._old),
+        )
+
+    def _show_modules(self, generations: tuple[Generation, ...]) -> None:
+        for old in self._old:
+            old.table.conceal()
+        forget_source(g.table for g in self._old)
+        for generation in generations:
+            generation.table.expose()
+        remember_source(g.table for g in generations)
+
+    def _record_of(self, entry: PlanEntry) -> PluginRecord:
+        generation = self._new[entry.key].generation
+        known = self._system.registry.view.find(entry.key)
+        return PluginRecord(
+            name=generation.name,
+            status=PluginStatus.ACTIVE,
+            reason="active" if entry.old is None else f"reloaded from g{entry.old.number}",
+            manifest=generation.manifest,
+            generation=generation,
+            generation_number=generation.number,
+            last_loaded=generation.loaded_at,
+            reload_count=0 if known is None else known.reload_count + (entry.old is not None),
+        )
+
+    def _roll_back(self, diagnostics: tuple[Diagnostic, ...], *, retry: bool) -> Ended:
+        with self._watch.step("rollback"):
+            troubles: list[str] = []
+            for lifecycle in reversed(self._new.values()):
+                troubles += lifecycle.leave()
+                lifecycle.generation.table.conceal()
+            self._peers.settle()
+            self._let_in(replaced=False)
+        self._notes += [f"while rolling back: {t}" for t in troubles]
+        self._notes += [f"left behind: {what}" for what in self._hooks.abandoned]
+        self._hooks.abandoned.clear()
+        return Ended(
+            committed=False,
+            diagnostics=diagnostics,
+            error=diagnostics[0].message,
+            retry=retry,
+            notes=self._notes,
+        )
+
+    def _let_in(self, *, replaced: bool) -> None:
+        if self._hold is not None:
+            release(self._hold, self._old, replaced=replaced)
+
+    def _diagnostic(self, error: PluginHookFailed) -> Diagnostic:
+        entry = next((e for e in self._plan.entries if e.name == error.plugin), None)
+        source = None
+        if entry is not None and entry.candidate is not None:
+            source = entry.candidate.source
+        elif entry is not None and entry.old is not None:
+            source = entry.old.source
+        return diagnostic_for(
+            error,
+            code=error.code,
+            plugin=error.plugin,
+            message=error.message,
+            source=source,
+            hint=error.hint,
+        )
+
+
+def _named(names: frozenset[str], plugin: str, main: str) -> tuple[str, ...]:
+    return qualified(names, plugin, main=main)
+
+
+def _joined(reports: Any) -> StateReport:
+    found = list(reports)
+    return StateReport(
+        kept=tuple(n for r in found for n in r.kept),
+        merged=tuple(n for r in found for n in r.merged),
+        passed=tuple(n for r in found for n in r.passed),
+        lost=tuple(n for r in found for n in r.lost),
+    )
