@@ -1,0 +1,136 @@
+"""A product without a product: what stands behind the web side in its tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from devserver.core.diagnostics import Diagnostic, Severity
+from devserver.core.errors import CommandNotFound, PluginNotFound
+from devserver.core.lifecycle import PluginStatus
+from devserver.core.manifest import Manifest
+from devserver.core.names import normalise
+from devserver.core.outcome import Outcome, Result, StateReport, Step
+from devserver.reload.journal import Journal
+from devserver.runtime.registry import Edge, PluginRecord, Registry
+
+LOADED = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
+SYNTAX = Diagnostic(
+    code="SYN001",
+    severity=Severity.ERROR,
+    message="'(' was never closed",
+    plugin="orders",
+    file="plugins/orders/plugin.py",
+    line=12,
+    column=10,
+    end_line=12,
+    end_column=20,
+    hint="close the parenthesis",
+    source_lines=("    total = sum(prices",),
+)
+
+
+def record(name: str, status: PluginStatus = PluginStatus.ACTIVE, **more: Any) -> PluginRecord:
+    values: dict[str, Any] = {
+        "reason": f"{name} is {status}",
+        "manifest": Manifest(version="1.2.0", description=f"All about {name}"),
+        "generation_number": 3,
+        "last_loaded": LOADED,
+        "reload_count": 2,
+        **more,
+    }
+    return PluginRecord(name=name, status=status, **values)
+
+
+def outcome(plugin: str, result: Result = Result.RELOADED, **more: Any) -> Outcome:
+    values: dict[str, Any] = {
+        "plugins": (plugin,),
+        "message": f"{plugin} {result}",
+        "reloaded": (plugin,) if result is Result.RELOADED else (),
+        "generation": 4,
+        "previous_generation": 3,
+        "serving": {plugin: 4},
+        "duration_ms": 41.25,
+        "steps": (Step(name="validate", ms=6.0), Step(name="stage", ms=20.5, plugin=plugin)),
+        "state": StateReport(kept=("count",), merged=("greeting",)),
+        **more,
+    }
+    return Outcome(plugin=plugin, result=result, **values)
+
+
+class FakeControl:
+    """A Control whose answers a test sets."""
+
+    def __init__(self, root: Path = Path("/projects/shop")) -> None:
+        self.root = root
+        self.registry = Registry()
+        self.journal = Journal()
+        self.started_at = 1_700_000_000.0
+        self.reload_calls: list[tuple[str, bool, str]] = []
+        self.on_reload: Callable[[str], Outcome] = outcome
+        self.commands: dict[tuple[str, str], Callable[..., object]] = {}
+        self.healths: dict[str, str] = {}
+        self.watch: Mapping[str, Any] = {"watching": True, "mode": "native"}
+
+    def add(self, *records: PluginRecord, edges: tuple[Edge, ...] = ()) -> None:
+        self.registry.publish(*records, edges=(*self.registry.view.edges, *edges))
+
+    def reload(self, name: str, *, force: bool = False, trigger: str = "api") -> Outcome:
+        self.reload_calls.append((name, force, trigger))
+        if self.registry.view.find(name) is None:
+            raise PluginNotFound(name)
+        return self.journal.record(self.on_reload(name))
+
+    def discover(self) -> list[str]:
+        return sorted(r.name for r in self.registry.view.plugins.values())
+
+    def run_command(self, plugin: str, command: str, arguments: dict[str, Any]) -> object:
+        found = self.commands.get((normalise(plugin), command))
+        if found is None:
+            raise CommandNotFound(f"{plugin} has no command {command!r}", hint="see its info")
+        return found(**arguments)
+
+    def health(self, name: str) -> Mapping[str, Any]:
+        status = self.healths.get(name, "healthy")
+        return {
+            "status": status,
+            "healthy": {"healthy": True, "unhealthy": False}.get(status),
+            "message": "",
+            "components": {},
+            "metrics": {},
+        }
+
+    def plugin_details(self, name: str) -> Mapping[str, Any]:
+        return {
+            "routes": {
+                "count": 1,
+                "details": [
+                    {"path": "/", "methods": ["GET"], "name": "index", "summary": "All of it"}
+                ],
+            },
+            "dependencies": [],
+            "dependents": [],
+            "config": {"api_key": "***"},
+            "permissions": [],
+            "services": [],
+            "events": {"publishes": [], "subscribes": []},
+            "commands": [{"name": "count", "help": "Counts"}],
+            "metrics": {"requests": 7},
+        }
+
+    def routes_count(self, name: str) -> int:
+        return 2
+
+    def active_requests(self, name: str) -> int:
+        return 1
+
+    def requests_served(self) -> int:
+        return 42
+
+    def watch_status(self) -> Mapping[str, Any]:
+        return self.watch
+
+    def live_generations(self, name: str) -> list[int]:
+        return [3]
