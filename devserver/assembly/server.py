@@ -1,0 +1,178 @@
+"""The development server: the plugins of a project behind HTTP."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+import threading
+import webbrowser
+from typing import Any
+
+from devserver import __version__
+from devserver.assembly.host import PluginHost
+from devserver.assembly.server_file import refuse_second, remove_server_file, write_server_file
+from devserver.core.diagnostics import Diagnostic
+from devserver.core.errors import DevServerError
+from devserver.core.settings import Settings
+from devserver.runtime.dispatcher import Dispatcher
+from devserver.runtime.host_settings import read_host_settings
+from devserver.runtime.project import Project
+from devserver.web.app import create_web_app
+from devserver.web.gatekeeper import GateSettings
+from devserver.web.peer import peer_is_own_process
+from devserver.web.server import DevHTTPServer
+
+_SWITCH_INTERVAL = 0.0005  # seconds
+
+
+class DevServer:
+    """The development server: a PluginHost behind HTTP.
+
+    Raises DevServerError for a bad config/main.yaml. `host` and `port` win over that file.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        *,
+        host: str | None = None,
+        port: int | None = None,
+        hot_reload: bool = True,
+        require_token: bool = False,
+        open_browser: bool = False,
+    ) -> None:
+        self.project = project
+        configured = read_host_settings(project.root)
+        self._server_settings = configured.server
+        self._abort_on_failure = configured.on_plugin_failure == "abort"
+        self._address = (
+            configured.server.host if host is None else host,
+            configured.server.port if port is None else port,
+        )
+        self._require_token = require_token
+        self._open_browser = open_browser
+        self._token = secrets.token_urlsafe(24)
+        self._stopping = threading.Event()
+        self._stopped = threading.Event()
+        self._server: Any = None
+        self._switch_interval = sys.getswitchinterval()
+        self.plugins = PluginHost(project, hot_reload=hot_reload)
+        self.registry = self.plugins.registry
+        self.journal = self.plugins.journal
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return self.plugins.settings
+
+    @property
+    def settings_diagnostics(self) -> tuple[Diagnostic, ...]:
+        """What is wrong with config/hot-loading.yaml."""
+        return self.plugins.settings_diagnostics
+
+    @property
+    def watch_mode(self) -> str:
+        """native, polling or off."""
+        return self.plugins.watch_mode
+
+    @property
+    def url(self) -> str:
+        """Where the server answers, e.g. `http://127.0.0.1:8080/`."""
+        host, port = self._address[0], self._server.port
+        shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)
+        bracketed = f"[{shown}]" if ":" in shown and not shown.startswith("[") else shown
+        return f"http://{bracketed}:{port}/"
+
+    @property
+    def link(self) -> str:
+        """`url` with the run's token, for a browser."""
+        return f"{self.url}?token={self._token}"
+
+    def start(self) -> None:
+        """Takes the port, loads the plugins and serves.
+
+        Raises DevServerError when the port is taken, another server runs for this project, or a
+        plugin failed and config/main.yaml says `on_plugin_failure: abort`.
+        """
+        refuse_second(self.project)
+        self._server = self._make_server()
+        try:
+            self.plugins.start()
+            self._abort_if_asked()
+        except BaseException:
+            self._server.stop_now()
+            self.plugins.stop(1)
+            raise
+        # The reloader shares the interpreter with requests: with the default of 5 ms it would
+        # wait that long for its turn at each step while several of them compute.
+        self._switch_interval = sys.getswitchinterval()
+        sys.setswitchinterval(_SWITCH_INTERVAL)
+        self._server.serve()
+        write_server_file(self.project, self._describe())
+        if self._open_browser:
+            webbrowser.open(self.link)
+
+    def stop(self, grace: float = 5.0) -> None:
+        """Lets requests in flight end for `grace` seconds, then every plugin go."""
+        self._stopping.set()
+        self._server.stop(grace)
+        self.plugins.stop(grace)
+        sys.setswitchinterval(self._switch_interval)
+        remove_server_file(self.project)
+        self._stopped.set()
+
+    def stop_now(self) -> None:
+        """Cuts everything off."""
+        self._stopping.set()
+        self._server.stop_now()
+        remove_server_file(self.project)
+        self._stopped.set()
+
+    def wait(self) -> None:
+        """Returns when the server has stopped."""
+        self._stopped.wait()
+
+    def _make_server(self) -> Any:
+        host, port = self._address
+        system = self.plugins.system
+        app = create_web_app(
+            self.plugins.control,
+            token=self._token,
+            gate=GateSettings(
+                host=host,
+                allowed_hosts=self._server_settings.allowed_hosts,
+                allowed_origins=self._server_settings.allowed_origins,
+                require_token=self._require_token,
+                port=port,
+            ),
+            stopping=self._stopping,
+            plugins=lambda fallback: Dispatcher(
+                system.registry, system.gate, fallback, from_ourselves=peer_is_own_process
+            ),
+        )
+        return DevHTTPServer(
+            app, host=host, port=port, stopping=self._stopping, wake=self.journal.wake
+        )
+
+    def _abort_if_asked(self) -> None:
+        if not self._abort_on_failure:
+            return
+        failed = [r.name for r in self.registry.view.plugins.values() if r.generation is None]
+        if failed:
+            raise DevServerError(
+                f"failed to load: {', '.join(sorted(failed))}",
+                hint="`sysctl dev plugin validate --all` says why; "
+                "`on_plugin_failure: continue` in config/main.yaml starts all the same",
+            )
+
+    def _describe(self) -> dict[str, Any]:
+        return {
+            "pid": os.getpid(),
+            "host": self._address[0],
+            "port": self._server.port,
+            "url": self.url,
+            "token": self._token,
+            "started_at": self.plugins.control.started_at,
+            "version": __version__,
+        }

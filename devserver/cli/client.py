@@ -1,0 +1,205 @@
+"""Talks to the project's running server, found through instance/server.json."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from devserver.cli.failures import RequestFailed, ServerNotRunning
+from devserver.core.errors import DevServerError, PluginNotFound
+from devserver.core.names import problem_with
+from devserver.runtime.project import Project
+
+READ_TIMEOUT = 10.0
+"""Seconds for an answer that is at hand."""
+WORK_TIMEOUT = 600.0
+"""Seconds for an answer that waits for plugin code: hooks, drains, commands."""
+_WILDCARDS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What the server said; `document` is the JSON of the body."""
+
+    status: int
+    document: Any
+
+
+class ServerClient:
+    """A project's running server. Every call raises ServerNotRunning when it has gone,
+    PluginNotFound, or RequestFailed."""
+
+    def __init__(self, project: Project, *, host: str, port: int, token: str, url: str) -> None:
+        self._project = project
+        self._address = (_WILDCARDS.get(host, host).strip("[]"), port)
+        self._token = token
+        self.url = url
+
+    @classmethod
+    def find(cls, project: Project) -> ServerClient | None:
+        """The client of the project's server; None when none runs, also where a file of a
+        server that is dead was left behind."""
+        record = _read_record(project)
+        if record is None or not _is_alive(record["pid"]):
+            return None
+        client = cls(
+            project,
+            host=record["host"],
+            port=record["port"],
+            token=str(record.get("token", "")),
+            url=str(record.get("url", "")),
+        )
+        return client if client._answers() else None
+
+    @classmethod
+    def get(cls, project: Project) -> ServerClient:
+        """Like `find`. Raises ServerNotRunning."""
+        client = cls.find(project)
+        if client is None:
+            raise ServerNotRunning(str(project.root))
+        return client
+
+    def read(self, path: str, **query: str) -> Any:
+        """The document at an API path, which begins with `/`."""
+        answer = self.call("GET", path, query=query, timeout=READ_TIMEOUT)
+        return answer.document
+
+    def reload(self, name: str, *, force: bool = False) -> dict[str, Any]:
+        """Reloads a plugin and gives the outcome, whichever it is."""
+        answer = self.call(
+            "POST",
+            f"{_place(name)}/reload",
+            query={"force": "true"} if force else {},
+            accept=frozenset({409, 422}),
+            plugin=name,
+        )
+        if "result" not in answer.document:
+            raise self._failure(answer, name)
+        return dict(answer.document)
+
+    def run_command(self, plugin: str, command: str, arguments: Mapping[str, Any]) -> Any:
+        """Runs a plugin's command; the document `{"result": ...}`."""
+        path = f"{_place(plugin)}/commands/{quote(command, safe='')}"
+        return self.call("POST", path, body=dict(arguments), plugin=plugin).document
+
+    def of_plugin(self, name: str, what: str) -> dict[str, Any]:
+        """`status` or `info` of a plugin."""
+        path = f"{_place(name)}/{what}"
+        return dict(self.call("GET", path, timeout=READ_TIMEOUT, plugin=name).document)
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,
+        timeout: float = WORK_TIMEOUT,
+        accept: frozenset[int] = frozenset(),
+        plugin: str = "",
+    ) -> Answer:
+        """One request; a status of 400 and above raises unless `accept` holds it."""
+        target = f"{path}?{urlencode(query)}" if query else path
+        answer = self._exchange(method, target, body, timeout)
+        if answer.status >= 400 and answer.status not in accept:
+            raise self._failure(answer, plugin)
+        if not isinstance(answer.document, (dict, list)):
+            raise self._foreign(answer.status)
+        return answer
+
+    def _exchange(self, method: str, target: str, body: Any, timeout: float) -> Answer:
+        headers = {"Accept": "application/json", "Authorization": f"Bearer {self._token}"}
+        payload = None
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+            payload = json.dumps(body).encode()
+        connection = http.client.HTTPConnection(*self._address, timeout=timeout)
+        try:
+            connection.request(method, target, body=payload, headers=headers)
+            response = connection.getresponse()
+            text = response.read()
+        except TimeoutError:
+            raise DevServerError(
+                f"the server at {self.url} did not answer within {timeout:g} s",
+                hint="the dev server's terminal shows what it is doing",
+            ) from None
+        except (OSError, http.client.HTTPException):
+            raise ServerNotRunning(str(self._project.root)) from None
+        finally:
+            connection.close()
+        return Answer(status=response.status, document=_parsed(text))
+
+    def _answers(self) -> bool:
+        try:
+            answer = self._exchange("GET", "/api/hot-reload/status", None, READ_TIMEOUT)
+        except ServerNotRunning:
+            return False
+        return isinstance(answer.document, dict)
+
+    def _failure(self, answer: Answer, plugin: str) -> DevServerError:
+        document = answer.document
+        if not isinstance(document, dict) or "error" not in document:
+            return self._foreign(answer.status)
+        message, hint = str(document["error"]), document.get("hint")
+        if answer.status == 404 and message == "Plugin not found":
+            return PluginNotFound(plugin)
+        if answer.status in (401, 403) and hint is None:
+            hint = f"the token in {self._project.server_file} is what the server wants"
+        return RequestFailed(message, hint=hint, status=answer.status, document=document)
+
+    def _foreign(self, status: int) -> RequestFailed:
+        return RequestFailed(
+            f"what answers at {self.url} is not this project's dev server (status {status})",
+            hint="restart the dev server, or look at what listens on that port",
+            status=status,
+            document={},
+        )
+
+
+def _place(plugin: str) -> str:
+    """Where the API has a plugin. Raises PluginNotFound for what can be no plugin's name."""
+    if problem_with(plugin) is not None:
+        raise PluginNotFound(plugin)
+    return f"/api/plugins/{plugin}"
+
+
+def _read_record(project: Project) -> dict[str, Any] | None:
+    """server.json; None where there is none, or a writer died in the middle of it."""
+    try:
+        record = json.loads(project.server_file.read_bytes())
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return None
+    except PermissionError:
+        raise DevServerError(
+            f"{project.server_file} cannot be read: another user's server wrote it",
+            hint="run this command as the user who started the dev server",
+        ) from None
+    known = {"pid": int, "host": str, "port": int}
+    if not isinstance(record, dict):
+        return None
+    return record if all(isinstance(record.get(k), t) for k, t in known.items()) else None
+
+
+def _is_alive(pid: int) -> bool:
+    if pid <= 0:
+        return False
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _parsed(text: bytes) -> Any:
+    """The JSON value; None when it is none."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None

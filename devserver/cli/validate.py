@@ -1,0 +1,168 @@
+"""Validates plugins from their files, once or with every change."""
+
+from __future__ import annotations
+
+import itertools
+import queue
+import sys
+import time
+from collections.abc import Collection, Iterable
+from datetime import datetime
+
+from rich.text import Text
+
+from devserver.assembly import OfflineProject
+from devserver.cli.failures import ExitCode, report
+from devserver.cli.frames import draw_frames
+from devserver.cli.output import console_for, print_document, print_line
+from devserver.cli.signals import StopSignals
+from devserver.cli.text import count, few
+from devserver.core.changes import ChangeBatch
+from devserver.core.diagnostics import Severity
+from devserver.core.errors import DevServerError, PluginNotFound
+from devserver.core.names import normalise
+from devserver.core.settings import Settings
+from devserver.reload.watcher import Watcher
+from devserver.runtime.discovery import plugin_of
+from devserver.runtime.project import Project
+from devserver.runtime.settings_file import read_settings
+from devserver.validation.candidate import ValidationReport
+from devserver.validation.render import to_document
+
+_FILES = 3
+
+
+class Validation:
+    """Validates `scope` (names in either spelling; None: every plugin) of a project."""
+
+    def __init__(self, project: Project, *, scope: Collection[str] | None, as_json: bool) -> None:
+        self.project = project
+        self._as_json = as_json
+        self._offline = OfflineProject(project)
+        self._scope = None if scope is None else frozenset(map(normalise, scope))
+        self._known = frozenset(self._offline.candidates())
+        self._runs = itertools.count(1)
+        self._console = console_for()
+
+    def run_once(self) -> ExitCode:
+        """Prints the findings. Raises PluginNotFound."""
+        report = self._offline.validate(self._scope)
+        if self._as_json:
+            print_document(to_document(report))
+        else:
+            self._draw(report, self._known if self._scope is None else self._scope)
+        return ExitCode.REFUSED if report.refused else ExitCode.OK
+
+    def first_run(self) -> None:
+        """The findings before anything changed. Raises PluginNotFound."""
+        names = self._known if self._scope is None else self._scope
+        self._show(names, changes=(), heading="")
+
+    def run_again(self, batch: ChangeBatch) -> None:
+        """Validates what a batch of changes touches; prints nothing when that is nothing."""
+        before = self._known
+        concerned = self._concerned(batch)
+        gone = before - self._known
+        if self._scope is not None:
+            gone &= self._scope
+        if not concerned and not gone:
+            return
+        changes = sorted(self.project.relative(p) for p in batch.paths)
+        where = few(changes, _FILES) or "everything"
+        heading = f"{datetime.now().astimezone():%H:%M:%S}  {where}"
+        if gone:
+            heading += f"  removed: {few(sorted(gone))}"
+        self._show(concerned, changes=changes, heading=heading)
+
+    def _concerned(self, batch: ChangeBatch) -> frozenset[str]:
+        """Keys of the plugins that a batch may have changed, with all that depend on them."""
+        touched = {plugin_of(self.project, path) for path in batch.paths}
+        shared = batch.complete or None in touched
+        if shared:
+            # The project's own checks may have changed; they are read when it is opened.
+            self._offline = OfflineProject(self.project)
+        changed = {key for key in touched if key is not None}
+        dependents = self._offline.dependents(changed)
+        self._known = frozenset(self._offline.candidates())
+        keys = changed | dependents | self._offline.dependents(changed)
+        if shared:
+            keys = set(self._known)
+        if self._scope is not None:
+            keys &= self._scope | self._offline.dependents(self._scope)
+        return frozenset(keys & self._known)
+
+    def _show(self, names: frozenset[str], *, changes: Iterable[str], heading: str) -> None:
+        found = self._offline.validate(names)
+        if self._as_json:
+            run = {"run": next(self._runs), "time": round(time.time(), 3)}
+            print_line(
+                {**run, "changes": list(changes), "plugins": sorted(names), **to_document(found)}
+            )
+            return
+        if heading:
+            self._console.print(Text(f"\n{heading}", style="dim"), soft_wrap=True)
+        if names or found.diagnostics:
+            self._draw(found, names)
+
+    def _draw(self, found: ValidationReport, names: Collection[str]) -> None:
+        draw_frames(self._console, found.diagnostics, limit=None)
+        self._console.print(_summary(found, names), soft_wrap=True)
+
+
+def watch_and_validate(validation: Validation) -> ExitCode:
+    """Validates now and after every change, until a signal ends it. Raises PluginNotFound."""
+    waiting: queue.SimpleQueue[ChangeBatch | None] = queue.SimpleQueue()
+
+    def on_signal(_number: int, count: int) -> None:
+        if count > 1:
+            raise KeyboardInterrupt
+        waiting.put(None)
+
+    def on_problem(message: str, hint: str | None) -> None:
+        print(f"warning: {message}" + (f"\nhint: {hint}" if hint else ""), file=sys.stderr)
+
+    settings = read_settings(validation.project.root)[0] or Settings()
+    root = validation.project.root
+    watcher = Watcher(root, settings.watch, on_batch=waiting.put, on_problem=on_problem)
+    with StopSignals(on_signal) as signals:
+        # The watch begins first: what is saved during the first run is not missed.
+        watcher.start()
+        try:
+            validation.first_run()
+            while (batch := _next(waiting)) is not None:
+                _run_again(validation, batch)
+        finally:
+            watcher.stop()
+    return signals.exit_code
+
+
+def _next(waiting: queue.SimpleQueue[ChangeBatch | None]) -> ChangeBatch | None:
+    """The next batch, with all that came in meanwhile; None to end."""
+    batch = waiting.get()
+    while batch is not None and not waiting.empty():
+        more = waiting.get()
+        batch = None if more is None else batch.merged(more)
+    return batch
+
+
+def _run_again(validation: Validation, batch: ChangeBatch) -> None:
+    try:
+        validation.run_again(batch)
+    except PluginNotFound:
+        return  # it vanished while it was being read; the batch that tells of it is on its way
+    except DevServerError as error:
+        report(error.message, error.hint, as_json=False)
+
+
+def _summary(found: ValidationReport, names: Collection[str]) -> Text:
+    by = {s: sum(d.severity is s for d in found.diagnostics) for s in Severity}
+    plugins = next(iter(names)) if len(names) == 1 else count(len(names), "plugin")
+    notes = [count(by[s], s.value) for s in (Severity.ERROR, Severity.WARNING) if by[s]]
+    told = " and ".join(notes)
+    if found.refused:
+        head = ("✗ ", "red")
+        text = f"{plugins}: {told}"
+    else:
+        head = ("✓ ", "green")
+        text = f"{plugins}: valid" + (f", {told}" if told else "")
+    return Text.assemble(head, text, (f"  {found.ms:.0f} ms", "dim"))

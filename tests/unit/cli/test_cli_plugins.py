@@ -1,0 +1,275 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from cli_fakes import COMPANY, ERROR, REFUSED, RELOAD_STATUS, ROLLED_BACK, FakeApi, outcome
+
+Sysctl = Callable[..., tuple[int, str, str]]
+
+ROW = {
+    "name": "users",
+    "version": "1.2.0",
+    "status": "active",
+    "reason": "active",
+    "generation": 8,
+    "pending": True,
+    "last_loaded": "2025-06-01T12:00:00+00:00",
+    "description": "Who is who",
+    "enabled": True,
+    "health": {"status": "healthy", "healthy": True, "message": "fine"},
+    "reload_count": 7,
+    "routes_count": 3,
+    "dependencies": [],
+    "dependents": ["orders"],
+}
+FAILED = ROW | {"name": "orders", "status": "failed", "pending": False, "routes_count": 0}
+GRAPH = {
+    "nodes": [
+        {"name": "billing", "status": "active"},
+        {"name": "orders", "status": "active"},
+        {"name": "users", "status": "active"},
+        {"name": "asleep", "status": "disabled"},
+    ],
+    "edges": [
+        {"from": "orders", "to": "users", "kind": "declared+imported"},
+        {"from": "billing", "to": "orders", "kind": "imported"},
+    ],
+}
+INFO = ROW | {
+    "author": "Ada",
+    "dependencies": [{"name": "base", "kind": "declared"}],
+    "routes": {
+        "count": 1,
+        "details": [
+            {"path": "/<int:key>", "methods": ["GET", "PUT"], "name": "one", "summary": "One"}
+        ],
+    },
+    "config": {"limit": 3, "password": "***"},
+    "permissions": [{"key": "users.read", "description": ""}],
+    "services": ["directory"],
+    "events": {"publishes": ["user.added"], "subscribes": ["order.*"]},
+    "commands": [{"name": "add", "help": "Add one"}],
+    "metrics": {"requests": 12},
+    "diagnostics": [],
+}
+
+
+@pytest.mark.parametrize("group", ["plugins", "plugin"])
+def test_list_shows_every_plugin(api: FakeApi, sysctl: Sysctl, group: str) -> None:
+    api.answers["GET /api/plugins"] = (200, [ROW, FAILED])
+    code, out, err = sysctl(group, "list")
+    lines = out.splitlines()
+    assert (code, err) == (0, "")
+    assert lines[0].split() == [
+        "PLUGIN", "VERSION", "STATUS", "HEALTH", "ROUTES", "RELOADS", "LOADED", "DESCRIPTION",
+    ]  # fmt: skip
+    assert "users   1.2.0    active, pending  healthy  3       7" in lines[1]
+    assert lines[1].endswith("Who is who")
+    assert "failed" in lines[2]
+
+
+def test_list_loaded_leaves_out_what_does_not_serve(api: FakeApi, sysctl: Sysctl) -> None:
+    api.answers["GET /api/plugins"] = (200, [ROW, FAILED])
+    code, out, _ = sysctl("plugins", "list", "--loaded", "--json")
+    assert code == 0
+    assert json.loads(out) == [ROW]
+
+
+@pytest.mark.parametrize("place", range(3))
+def test_json_is_accepted_at_every_level(api: FakeApi, sysctl: Sysctl, place: int) -> None:
+    api.answers["GET /api/plugins"] = (200, [ROW])
+    words = ["plugins", "list"]
+    words.insert(place, "--json")
+    code, out, _ = sysctl(*words)
+    assert (code, json.loads(out)) == (0, [ROW])
+
+
+def test_project_names_the_project_from_anywhere(
+    api: FakeApi, sysctl: Sysctl, project: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.answers["GET /api/plugins"] = (200, [ROW])
+    monkeypatch.chdir("/")
+    for words in (
+        ("--project", str(project), "plugins", "list"),
+        ("plugins", "list", f"--project={project}"),
+    ):
+        code, out, _ = sysctl(*words)
+        assert (code, "users" in out) == (0, True)
+
+
+def test_status_is_of_the_server_and_of_one_plugin(api: FakeApi, sysctl: Sysctl) -> None:
+    summary = {
+        "total": 2,
+        "by_status": {"active": 1, "failed": 1},
+        "routes": 3,
+        "requests": 9,
+        "uptime": 75.2,
+    }
+    api.answers["GET /api/plugins/status/summary"] = (200, summary)
+    api.answers["GET /api/plugins/users/status"] = (200, ROW | {"commands": ["add"]})
+    code, out, _ = sysctl("plugins", "status")
+    assert code == 0
+    assert out.splitlines()[0] == "operational"
+    assert "2 plugins (1 active, 1 failed)" in out
+    assert "1 min 15 s" in out
+    document = json.loads(sysctl("plugins", "status", "--json")[1])
+    assert document == {
+        **summary,
+        "url": f"http://127.0.0.1:{api.port}/",
+        "hot_reload": RELOAD_STATUS,
+    }
+    _, out, _ = sysctl("plugins", "status", "users")
+    assert out.splitlines()[0] == "users 1.2.0  active, pending  g8"
+    assert "healthy: fine" in out
+
+
+def test_info_shows_everything(api: FakeApi, sysctl: Sysctl) -> None:
+    api.answers["GET /api/plugins/users/info"] = (200, INFO | {"diagnostics": []})
+    code, out, _ = sysctl("plugins", "info", "users")
+    assert code == 0
+    for shown in (
+        "users 1.2.0  active, pending  g8", "Who is who", "base (declared)", "needed by    orders",
+        "limit=3, password=***", "users.read", "directory", "user.added", "order.*",
+        "/users/<int:key>", "GET PUT", "Add one", "requests=12",
+    ):  # fmt: skip
+        assert shown in out
+    assert json.loads(sysctl("plugins", "info", "users", "--json")[1]) == INFO
+
+
+def test_deps_shows_both_directions(api: FakeApi, sysctl: Sysctl) -> None:
+    api.answers["GET /api/graph"] = (200, GRAPH)
+    code, out, _ = sysctl("plugins", "deps", "orders")
+    assert code == 0
+    assert out.splitlines() == [
+        "orders needs",
+        "└── users  declared+imported",
+        "orders is needed by",
+        "└── billing  imported",
+    ]
+    assert json.loads(sysctl("plugins", "deps", "users", "--json")[1]) == {
+        "name": "users",
+        "dependencies": [],
+        "dependents": [{"name": "orders", "kind": "declared+imported"}],
+        "all_dependencies": [],
+        "all_dependents": ["billing", "orders"],
+    }
+    assert sysctl("plugins", "deps", "nobody")[0] == 3
+
+
+def test_deps_of_a_circle_ends(api: FakeApi, sysctl: Sysctl) -> None:
+    back = {"from": "users", "to": "billing", "kind": "declared"}
+    api.answers["GET /api/graph"] = (200, GRAPH | {"edges": [*GRAPH["edges"], back]})
+    code, out, _ = sysctl("plugins", "deps", "users")
+    assert code == 0
+    assert "users  declared+imported, circular" in out
+
+
+@pytest.mark.parametrize(
+    ("status", "sent", "code"), [(200, COMPANY, 0), (422, REFUSED, 5), (409, ROLLED_BACK, 6)]
+)
+def test_reload_tells_the_outcome_and_exits_by_it(
+    api: FakeApi, sysctl: Sysctl, status: int, sent: Any, code: int
+) -> None:
+    api.answers["POST /api/plugins/users/reload"] = (status, sent.to_json())
+    found, out, err = sysctl("plugins", "reload", "users", "--json")
+    assert (found, err) == (code, "")
+    assert json.loads(out) == sent.to_json()
+    found, out, _ = sysctl("plugins", "reload", "users")
+    assert found == code
+    assert out.startswith("✓ users + orders, billing g7→g8" if code == 0 else "✗ users")
+
+
+def test_reload_all_goes_dependencies_first_and_repeats_nothing(
+    api: FakeApi, sysctl: Sysctl
+) -> None:
+    api.answers["GET /api/graph"] = (200, GRAPH)
+    together = outcome(reloaded=("users", "orders"), plugins=("users", "orders")).to_json()
+    api.answers["POST /api/plugins/users/reload"] = (200, together)
+    api.answers["POST /api/plugins/billing/reload"] = (422, REFUSED.to_json())
+    code, out, _ = sysctl("plugins", "reload", "--all", "--json")
+    asked = [r.path for r in api.requests if r.method == "POST"]
+    assert asked == ["/api/plugins/users/reload", "/api/plugins/billing/reload"]
+    assert code == 5
+    document = json.loads(out)
+    assert document == {"success": False, "outcomes": [together, REFUSED.to_json()]}
+
+
+@pytest.mark.parametrize(
+    "words", [["reload"], ["reload", "users", "--all"], ["info"], ["run", "users"]]
+)
+def test_a_wrong_use_exits_with_2(api: FakeApi, sysctl: Sysctl, words: list[str]) -> None:
+    code, out, err = sysctl("plugins", *words)
+    assert (code, out) == (2, "")
+    assert "error: " in err
+    assert f"hint: `sysctl plugins {words[0]} --help`" in err
+
+
+def test_run_sends_json_where_it_is_and_text_elsewhere(api: FakeApi, sysctl: Sysctl) -> None:
+    api.answers["POST /api/plugins/users/commands/add"] = (200, {"result": {"id": 3}})
+    given = ["name=Ada", "age=36", "tags=[1, 2]", "admin=true", "note=a=b", "empty="]
+    code, out, _ = sysctl("plugins", "run", "users", "add", *given)
+    assert (code, json.loads(out)) == (0, {"id": 3})
+    assert api.asked("/api/plugins/users/commands/add")[0].body == {
+        "name": "Ada",
+        "age": 36,
+        "tags": [1, 2],
+        "admin": True,
+        "note": "a=b",
+        "empty": "",
+    }
+    assert json.loads(sysctl("plugins", "run", "users", "add", "--json")[1]) == {
+        "result": {"id": 3}
+    }
+
+
+def test_run_prints_text_bare_and_harmless(api: FakeApi, sysctl: Sysctl) -> None:
+    api.answers["POST /api/plugins/users/commands/say"] = (200, {"result": "hi\x1b[2J\nyou"})
+    assert sysctl("plugins", "run", "users", "say") == (0, "hi\\x1b[2J\nyou\n", "")
+
+
+def test_run_wants_keys(api: FakeApi, sysctl: Sysctl) -> None:
+    code, _, err = sysctl("plugins", "run", "users", "say", "hello")
+    assert code == 2
+    assert "write KEY=VALUE" in err
+
+
+def test_an_unknown_plugin_exits_with_3(api: FakeApi, sysctl: Sysctl) -> None:
+    for words in (["info"], ["reload"], ["status"], ["run", "add"]):
+        command, *more = words
+        code, out, err = sysctl("plugins", command, "nobody", *more)
+        assert (code, out) == (3, "")
+        assert "error: no plugin named 'nobody'" in err
+
+
+def test_what_needs_a_server_exits_with_4_and_says_how_to_start_one(sysctl: Sysctl) -> None:
+    for words in (["reload", "users"], ["reload", "--all"], ["status"], ["run", "users", "add"]):
+        code, out, err = sysctl("plugins", *words, "--json")
+        assert code == 4
+        assert "hint: start it in another terminal: `sysctl dev server`" in err
+        assert set(json.loads(out)) == {"error", "hint"}
+
+
+def test_a_plugin_that_cannot_serve_fails_with_the_servers_words(
+    api: FakeApi, sysctl: Sysctl
+) -> None:
+    answer = {"error": "plugin 'users' is failed: boom", "diagnostics": [ERROR.to_json()]}
+    api.answers["POST /api/plugins/users/commands/add"] = (503, answer)
+    code, _, err = sysctl("plugins", "run", "users", "add")
+    assert code == 1
+    assert "error: plugin 'users' is failed: boom" in err
+    assert "SYN101" in err
+
+
+def test_outside_of_a_project_the_message_names_the_way_in(
+    sysctl: Sysctl, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    code, _, err = sysctl("plugins", "list")
+    assert code == 1
+    assert "hint: " in err
+    assert "--project DIR" in err
+    code, _, err = sysctl("plugins", "list", "--project", "/nowhere")
+    assert (code, "does not exist" in err) == (1, True)
