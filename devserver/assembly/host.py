@@ -51,9 +51,7 @@ class PluginHost:
             hooks=self._hooks,
             trial=None,
         )
-        self._recorder = Recorder(
-            system=self.system, journal=self.journal, disposer=self._disposer
-        )
+        self._recorder = Recorder(system=self.system, journal=self.journal, disposer=self._disposer)
         self._pending = Pending()
         self._reloader = Reloader(
             project=project,

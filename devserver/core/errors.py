@@ -61,7 +61,7 @@ class HostRequired(DevServerError):
     def __init__(self, helper: str) -> None:
         super().__init__(
             f"{helper}() needs a running host",
-            hint="in a unit test use the `plugin_host` fixture, or replace the helper on the plugin",
+            hint="in a unit test replace the helper on the plugin: plugin.get_config = ...",
         )
 
 

@@ -94,9 +94,7 @@ class Reloader:
             case ReloadPlugins() as command:
                 return self._reload(command, queued.arrived)
             case Rescan():
-                batch = ChangeBatch(
-                    paths=frozenset(), first_seen=queued.arrived, complete=True
-                )
+                batch = ChangeBatch(paths=frozenset(), first_seen=queued.arrived, complete=True)
                 return self._files_changed(batch, queued.arrived)
             case LoadAll():
                 return self._load_all()
@@ -116,6 +114,7 @@ class Reloader:
             settings=self._settings(),
         )
         self._pending.refuse(refused)
+        self._system.registry.publish(edges=self._catalog.edges())
 
     # -- files ----------------------------------------------------------------------------------
 
@@ -179,8 +178,7 @@ class Reloader:
         main = self._main(readings)
         self._recorder.started(sorted(readings), trigger, paths)
         related = {
-            k: self._catalog.read(k)
-            for k in self._pending.related(readings, self._catalog.graph)
+            k: self._catalog.read(k) for k in self._pending.related(readings, self._catalog.graph)
         }
         settings = self._settings()
         tried = dict(readings)

@@ -134,4 +134,3 @@ class _Answer:
             CURRENT.reset(token)
             self._flight.generation.streams.pop(self._flight.id, None)
             self._gate.leave(self._flight)
-

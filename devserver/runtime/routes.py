@@ -198,4 +198,3 @@ def mount_point(path: str) -> tuple[str, str]:
     """`/users/list` → (`users`, `/list`); the name is normalised."""
     name, slash, rest = path.lstrip("/").partition("/")
     return normalise(name), slash + rest
-

@@ -131,9 +131,7 @@ class Snapshot:
             return capture.dump(values), capture
 
     def _new_capture(self) -> Capture:
-        return Capture(
-            self._substitutes, plugins=self._plugins, find_module=self._find_module
-        )
+        return Capture(self._substitutes, plugins=self._plugins, find_module=self._find_module)
 
     def _copies(self, value: Any) -> bool:
         try:

@@ -117,5 +117,3 @@ class PluginSystem:
             report=self.report,
         )
         return generation
-
-

@@ -1,6 +1,6 @@
 """All that a plugin imports.
 
-    from devserver.sdk import BasePlugin, HealthStatus, Permission, Router, requires_permission
+from devserver.sdk import BasePlugin, HealthStatus, Permission, Router, requires_permission
 """
 
 from devserver.sdk.context import Event, PluginContext

@@ -208,7 +208,7 @@ class BasePlugin:
 
 Plugin = BasePlugin
 
-OWN_ATTRIBUTES = frozenset(
-    name for name in vars(BasePlugin) if not name.startswith("_")
-) | {"active_connections"}
+OWN_ATTRIBUTES = frozenset(name for name in vars(BasePlugin) if not name.startswith("_")) | {
+    "active_connections"
+}
 """Attributes of the instance that are BasePlugin's own and therefore not a plugin's state."""

@@ -127,6 +127,8 @@ def test_others_hear_the_clock(examples: Lab) -> None:
 from devserver.sdk import BasePlugin
 
 class Listener(BasePlugin):
+    name, version = "listener", "1.0.0"
+
     def __init__(self):
         self.heard = []
 

@@ -11,7 +11,11 @@ from tests.integration.lab import Lab, plugin, wait_for
 
 
 def test_bodies_and_queries_are_bound_and_checked(lab: Lab) -> None:
-    lab.write("users", plugin("users", top="""
+    lab.write(
+        "users",
+        plugin(
+            "users",
+            top="""
         from dataclasses import dataclass
         from pydantic import BaseModel
 
@@ -23,7 +27,8 @@ def test_bodies_and_queries_are_bound_and_checked(lab: Lab) -> None:
         class User(BaseModel):
             name: str
             age: int | None = None
-    """, routes="""
+    """,
+            routes="""
         @router.post("/point/<int:n>")
         def point(n: int, body: Point, scale: float = 1.0):
             return {"n": n, "x": body.x * scale}
@@ -35,7 +40,9 @@ def test_bodies_and_queries_are_bound_and_checked(lab: Lab) -> None:
         @router.get("/search")
         def search(q: str, limit: int = 10):
             return {"q": q, "limit": limit}
-    """))
+    """,
+        ),
+    )
     lab.start()
     assert lab.ask("POST", "/users/point/3?scale=2", json={"x": 4}).json == {"n": 3, "x": 8.0}
     assert lab.ask("PUT", "/users/user", json={"name": "ada"}).json == {"name": "ada", "age": None}
@@ -53,7 +60,9 @@ def test_bodies_and_queries_are_bound_and_checked(lab: Lab) -> None:
 
 def test_blueprints_templates_and_routes_py_are_served(lab: Lab) -> None:
     lab.write("users/templates/hello.html", "<p>{{ who }}</p>")
-    lab.write("users/routes.py", """
+    lab.write(
+        "users/routes.py",
+        """
 from devserver.sdk import Router
 
 def get_router():
@@ -64,10 +73,16 @@ def get_router():
         return {"pong": True}
 
     return router
-""")
-    lab.write("users", plugin("users", top="""
+""",
+    )
+    lab.write(
+        "users",
+        plugin(
+            "users",
+            top="""
         from flask import Blueprint, render_template, url_for
-    """, body="""
+    """,
+            body="""
         def get_api_routes(self):
             blueprint = Blueprint("pages", __name__)
 
@@ -76,18 +91,26 @@ def get_router():
                 return render_template("hello.html", who=who) + url_for("pages.page", who="x")
 
             return [blueprint]
-    """))
+    """,
+        ),
+    )
     lab.start()
     assert lab.get("/users/page/<b>").text == "<p>&lt;b&gt;</p>/users/page/x"
     assert lab.json("/users/extra/ping") == {"pong": True}
 
 
 def test_a_raising_view_answers_500_with_the_plugins_own_frames(lab: Lab) -> None:
-    lab.write("users", plugin("users", routes="""
+    lab.write(
+        "users",
+        plugin(
+            "users",
+            routes="""
         @router.get("/fail")
         def fail():
             raise ValueError("boom")
-    """))
+    """,
+        ),
+    )
     lab.start()
     answer = lab.get("/users/fail")
     assert answer.status_code == 500
@@ -144,12 +167,15 @@ def test_events_arrive_in_order(lab: Lab, kind: str, work: str) -> None:
 
 def test_events_that_arrive_during_a_swap_reach_the_new_generation(lab: Lab) -> None:
     body = SUBSCRIBER.format(kind="def", work="pass")
-    waiting = body + """
+    waiting = (
+        body
+        + """
     def initialize(self):
         gates = __import__("builtins").test_gates
         gates[0].set()
         gates[1].wait(20)
 """
+    )
     lab.write("users", plugin("users", body=body))
     lab.write("shop", plugin("shop"))
     lab.start()
@@ -173,7 +199,9 @@ def test_events_that_arrive_during_a_swap_reach_the_new_generation(lab: Lab) -> 
 
 
 def test_a_raising_subscriber_harms_no_other(lab: Lab) -> None:
-    lab.write("bad", plugin("bad", body=SUBSCRIBER.format(kind="def", work="raise ValueError('no')")))
+    lab.write(
+        "bad", plugin("bad", body=SUBSCRIBER.format(kind="def", work="raise ValueError('no')"))
+    )
     lab.write("good", plugin("good", body=SUBSCRIBER.format(kind="def", work="pass")))
     lab.start()
     good = lab.generation("good").plugin
@@ -215,11 +243,17 @@ def test_a_service_follows_a_reload_of_its_provider(lab: Lab) -> None:
             return VERSION
     """
     lab.write("base", plugin("base", 1, body=offering))
-    lab.write("shop", plugin("shop", body="""
+    lab.write(
+        "shop",
+        plugin(
+            "shop",
+            body="""
         def initialize(self):
             self.users = self.get_service("base.api")
             self.tell = self.users.tell
-    """))
+    """,
+        ),
+    )
     lab.start()
     shop = lab.generation("shop").plugin
     assert (shop.users.tell(), shop.tell()) == (1, 1)
@@ -238,10 +272,17 @@ def test_a_dependent_gets_the_new_service_while_both_are_reloaded(lab: Lab) -> N
             ctx.services.register("users.version", lambda: VERSION)
     """
     lab.write("users", plugin("users", 1, body=offering))
-    lab.write("shop", plugin("shop", top="from plugins.users.plugin import VERSION as V", body="""
+    lab.write(
+        "shop",
+        plugin(
+            "shop",
+            top="from plugins.users.plugin import VERSION as V",
+            body="""
         def initialize(self):
             self.told = self.get_service("users.version")()
-    """))
+    """,
+        ),
+    )
     lab.start()
     assert lab.save(("users", plugin("users", 2, body=offering))).success
     assert lab.generation("shop").plugin.told == 2
@@ -267,7 +308,9 @@ def test_tasks_run_from_commit_to_replacement(lab: Lab) -> None:
     lab.start()
     old = lab.generation("users").plugin
     wait_for(lambda: len(old.ticks) > 2, "ticks")
-    assert not lab.save(("users", plugin("users", 2, body=working + "\n    def health_check(self): return False"))).success
+    assert not lab.save(
+        ("users", plugin("users", 2, body=working + "\n    def health_check(self): return False"))
+    ).success
     seen = len(old.ticks)
     wait_for(lambda: len(old.ticks) > seen, "further ticks of the old generation")
     assert lab.save(("users", plugin("users", 3, body=working))).success
@@ -320,7 +363,11 @@ def test_a_patched_name_is_put_back(lab: Lab) -> None:
 
 
 def test_commands_take_typed_arguments(lab: Lab) -> None:
-    lab.write("users", plugin("users", body="""
+    lab.write(
+        "users",
+        plugin(
+            "users",
+            body="""
         def on_load(self, ctx):
             self.register_command("add", self.add, help="adds")
             self.register_command("later", self.later)
@@ -330,7 +377,9 @@ def test_commands_take_typed_arguments(lab: Lab) -> None:
 
         async def later(self):
             return VERSION
-    """))
+    """,
+        ),
+    )
     lab.start()
     control = lab.running.control
     assert control.run_command("users", "add", {"a": "2", "b": "3"}) == 5
@@ -346,20 +395,37 @@ def test_commands_take_typed_arguments(lab: Lab) -> None:
 
 
 def test_health_is_asked_and_never_blocks(lab: Lab) -> None:
-    lab.write("users", plugin("users", body="""
+    lab.write(
+        "users",
+        plugin(
+            "users",
+            body="""
         def health_check(self):
             return {"healthy": True, "message": "fine", "components": {"db": "ok"}}
-    """))
+    """,
+        ),
+    )
     lab.start()
     health = lab.running.control.health("users")
-    assert (health["status"], health["message"], health["components"]) == ("healthy", "fine", {"db": "ok"})
+    assert (health["status"], health["message"], health["components"]) == (
+        "healthy",
+        "fine",
+        {"db": "ok"},
+    )
 
 
 def test_permissions_and_metrics_are_told(lab: Lab) -> None:
-    lab.write("users", plugin("users", top="from devserver.sdk import Permission", body="""
+    lab.write(
+        "users",
+        plugin(
+            "users",
+            top="from devserver.sdk import Permission",
+            body="""
         def register_permissions(self):
             return [Permission(key="users.view", description="View users")]
-    """))
+    """,
+        ),
+    )
     lab.start()
     lab.json("/users/hit")
     details = lab.running.control.plugin_details("users")

@@ -130,7 +130,9 @@ def test_what_a_draining_request_calls_is_not_held(lab: Lab) -> None:
             ctx.services.register("users.version", lambda: VERSION)
     """
     lab.write("users", plugin("users", 1, body=offering))
-    orders = slow_plugin("orders", 1, top="from plugins.users.plugin import VERSION as V", routes=calling)
+    orders = slow_plugin(
+        "orders", 1, top="from plugins.users.plugin import VERSION as V", routes=calling
+    )
     lab.write("orders", orders)
     lab.start()
     entered, go_on = arm(lab, "orders")
@@ -150,11 +152,17 @@ def test_a_service_call_from_elsewhere_waits_for_the_swap(lab: Lab) -> None:
             ctx.services.register("users.version", lambda: VERSION)
     """
     lab.write("users", slow_plugin("users", 1, body=offering))
-    lab.write("other", plugin("other", routes="""
+    lab.write(
+        "other",
+        plugin(
+            "other",
+            routes="""
         @router.get("/ask")
         def ask():
             return {"told": self.get_service("users.version")()}
-    """))
+    """,
+        ),
+    )
     lab.start()
     entered, go_on = arm(lab, "users")
     with ThreadPoolExecutor(4) as pool:

@@ -172,7 +172,12 @@ def test_kept_references_are_to_the_new_code(kept: Lab) -> None:
 
 
 def test_objects_that_plugins_share_stay_shared(kept: Lab) -> None:
-    kept.save(("orders", plugin("orders", top="from plugins.users.models import User", init="self.buyer = None")))
+    kept.save(
+        (
+            "orders",
+            plugin("orders", top="from plugins.users.models import User", init="self.buyer = None"),
+        )
+    )
     kept.generation("orders").plugin.buyer = kept.generation("users").plugin.ada
     outcome = kept.save(("users/models.py", models("v2")))
     assert outcome is not None
@@ -184,7 +189,12 @@ def test_objects_that_plugins_share_stay_shared(kept: Lab) -> None:
 
 
 def test_an_object_of_a_plugin_that_stays_is_the_same_afterwards(kept: Lab) -> None:
-    kept.save(("orders", plugin("orders", top="from plugins.users.models import User", init="self.buyer = None")))
+    kept.save(
+        (
+            "orders",
+            plugin("orders", top="from plugins.users.models import User", init="self.buyer = None"),
+        )
+    )
     ada = kept.generation("users").plugin.ada
     kept.generation("orders").plugin.buyer = ada
     text = kept.path("orders").read_text()

@@ -16,16 +16,30 @@ from tests.integration.lab import Lab, plugin, wait_for
 def chain(lab: Lab) -> Lab:
     """users ← orders ← mailer, running."""
     lab.write("users", plugin("users", top="RATE = 1"))
-    lab.write("orders", plugin("orders", top="from plugins.users.plugin import RATE", routes="""
+    lab.write(
+        "orders",
+        plugin(
+            "orders",
+            top="from plugins.users.plugin import RATE",
+            routes="""
         @router.get("/rate")
         def rate():
             return {"rate": RATE}
-    """))
-    lab.write("mailer", plugin("mailer", top="from plugins.orders import plugin as orders", routes="""
+    """,
+        ),
+    )
+    lab.write(
+        "mailer",
+        plugin(
+            "mailer",
+            top="from plugins.orders import plugin as orders",
+            routes="""
         @router.get("/rate")
         def rate():
             return {"rate": orders.RATE}
-    """))
+    """,
+        ),
+    )
     lab.start()
     return lab
 
@@ -46,7 +60,7 @@ def test_every_step_is_timed(chain: Lab) -> None:
     outcome = chain.save(("users", plugin("users", 2, top="RATE = 2")))
     assert outcome is not None
     steps = [s.name for s in outcome.steps if s.plugin is None]
-    wanted = "validate trial stage quiesce snapshot activate verify commit".split()
+    wanted = ["validate", "trial", "stage", "quiesce", "snapshot", "activate", "verify", "commit"]
     assert [s for s in steps if s != "trial"] == [w for w in wanted if w != "trial"]
     journal = chain.running.journal
     wait_for(lambda: journal.outcomes()[0].steps[-1].name == "dispose", "the dispose step")
@@ -58,35 +72,70 @@ FAILURES = {
     "a missing import": plugin("users", 2, top="import no_such_module_anywhere"),
     "a syntax error": plugin("users", 2, top="def broken(:"),
     "a raising constructor": plugin("users", 2, top="RATE = 2", init="raise ValueError('boom')"),
-    "a raising on_load": plugin("users", 2, top="RATE = 2", body="""
+    "a raising on_load": plugin(
+        "users",
+        2,
+        top="RATE = 2",
+        body="""
         def on_load(self, ctx):
             raise ValueError("boom")
-    """),
-    "a raising initialize": plugin("users", 2, top="RATE = 2", body="""
+    """,
+    ),
+    "a raising initialize": plugin(
+        "users",
+        2,
+        top="RATE = 2",
+        body="""
         def initialize(self):
             raise ValueError("boom")
-    """),
-    "a raising async initialize": plugin("users", 2, top="RATE = 2", body="""
+    """,
+    ),
+    "a raising async initialize": plugin(
+        "users",
+        2,
+        top="RATE = 2",
+        body="""
         async def initialize(self):
             raise ValueError("boom")
-    """),
-    "a False from initialize": plugin("users", 2, top="RATE = 2", body="""
+    """,
+    ),
+    "a False from initialize": plugin(
+        "users",
+        2,
+        top="RATE = 2",
+        body="""
         def initialize(self):
             return False
-    """),
+    """,
+    ),
     "raising routes": plugin("users", 2, top="RATE = 2", routes="raise ValueError('boom')"),
-    "raising permissions": plugin("users", 2, top="RATE = 2", body="""
+    "raising permissions": plugin(
+        "users",
+        2,
+        top="RATE = 2",
+        body="""
         def register_permissions(self):
             raise ValueError("boom")
-    """),
-    "a failing health check": plugin("users", 2, top="RATE = 2", body="""
+    """,
+    ),
+    "a failing health check": plugin(
+        "users",
+        2,
+        top="RATE = 2",
+        body="""
         def health_check(self):
             return False
-    """),
-    "a raising health check": plugin("users", 2, top="RATE = 2", body="""
+    """,
+    ),
+    "a raising health check": plugin(
+        "users",
+        2,
+        top="RATE = 2",
+        body="""
         async def health_check(self):
             raise ValueError("boom")
-    """),
+    """,
+    ),
 }
 
 
@@ -109,7 +158,9 @@ def test_a_failure_leaves_the_old_generation_untouched(chain: Lab, broken: str) 
         assert chain.generation(name) is generation
         assert generation.plugin is plugins[name]
     assert {n: m for n, m in sys.modules.items() if n.startswith("plugins")} == modules
-    assert {t for t in threading.enumerate() if not t.name.startswith(("hook", "dispose"))} == threads
+    assert {
+        t for t in threading.enumerate() if not t.name.startswith(("hook", "dispose"))
+    } == threads
     assert chain.json("/users/hit") == {"hits": 2}
     assert chain.json("/users/version")["version"] == 1
     record = chain.running.registry.view.find("users")
@@ -131,13 +182,17 @@ def test_a_failure_leaves_the_old_generation_untouched(chain: Lab, broken: str) 
 def test_a_failure_points_at_the_line_that_raised(lab: Lab) -> None:
     lab.write("users", plugin("users"))
     lab.start()
-    text = plugin("users", 2, body="""
+    text = plugin(
+        "users",
+        2,
+        body="""
         def initialize(self):
             return self.prepare()
 
         def prepare(self):
             raise ValueError("boom")
-    """)
+    """,
+    )
     outcome = lab.save(("users", text))
     assert outcome is not None
     (diagnostic,) = [d for d in outcome.diagnostics if d.is_error]
@@ -153,7 +208,8 @@ def test_when_a_dependent_of_a_dependent_fails_all_roll_back(chain: Lab) -> None
     before = {n: chain.generation(n) for n in ("users", "orders", "mailer")}
     mailer = chain.path("mailer").read_text()
     refusing = mailer.replace(
-        "    def register_routes", "    def initialize(self):\n        assert orders.RATE == 1\n\n    def register_routes"
+        "    def register_routes",
+        "    def initialize(self):\n        assert orders.RATE == 1\n\n    def register_routes",
     )
     assert chain.save(("mailer", refusing)) is not None
     before["mailer"] = chain.generation("mailer")
@@ -166,11 +222,18 @@ def test_when_a_dependent_of_a_dependent_fails_all_roll_back(chain: Lab) -> None
 
 
 def test_two_files_of_one_batch_go_live_together_or_not_at_all(lab: Lab) -> None:
-    lab.write("users", plugin("users", top="from .rates import RATE", routes="""
+    lab.write(
+        "users",
+        plugin(
+            "users",
+            top="from .rates import RATE",
+            routes="""
         @router.get("/rate")
         def rate():
             return {"rate": RATE}
-    """))
+    """,
+        ),
+    )
     lab.write("users/rates.py", "RATE = 1\n")
     lab.start()
     text = lab.path("users").read_text()
@@ -185,11 +248,15 @@ def test_two_files_of_one_batch_go_live_together_or_not_at_all(lab: Lab) -> None
 @pytest.mark.parametrize("first", ["users", "orders"])
 def test_an_edit_made_in_two_saves_goes_live_with_the_second(lab: Lab, first: str) -> None:
     users = plugin("users", top="def rate():\n    return 1")
-    orders = plugin("orders", top="from plugins.users.plugin import rate", routes="""
+    orders = plugin(
+        "orders",
+        top="from plugins.users.plugin import rate",
+        routes="""
         @router.get("/rate")
         def show():
             return {"rate": rate()}
-    """)
+    """,
+    )
     lab.write("users", users)
     lab.write("orders", orders)
     lab.start()
@@ -294,11 +361,16 @@ def test_a_plugin_that_others_need_does_not_vanish(chain: Lab) -> None:
 def test_a_file_is_added_and_deleted(lab: Lab) -> None:
     lab.write("users", plugin("users"))
     lab.start()
-    added = plugin("users", 2, top="from .extra import MORE", routes="""
+    added = plugin(
+        "users",
+        2,
+        top="from .extra import MORE",
+        routes="""
         @router.get("/more")
         def more():
             return {"more": MORE}
-    """)
+    """,
+    )
     assert lab.save(("users/extra.py", "MORE = 5\n"), ("users", added)).success
     assert lab.json("/users/more") == {"more": 5}
     assert "plugins.users.extra" in sys.modules
@@ -309,15 +381,22 @@ def test_a_file_is_added_and_deleted(lab: Lab) -> None:
 
 def test_a_data_file_that_is_read_at_import_counts(lab: Lab) -> None:
     lab.write("users/rates.json", '{"rate": 1}')
-    lab.write("users", plugin("users", top="""
+    lab.write(
+        "users",
+        plugin(
+            "users",
+            top="""
         import json
         from pathlib import Path
         RATE = json.loads((Path(__file__).parent / "rates.json").read_text())["rate"]
-    """, routes="""
+    """,
+            routes="""
         @router.get("/rate")
         def rate():
             return {"rate": RATE}
-    """))
+    """,
+        ),
+    )
     lab.start()
     assert lab.save(("users/rates.json", '{"rate": 2}')).success
     assert lab.json("/users/rate") == {"rate": 2}
@@ -355,11 +434,20 @@ def test_a_hook_that_hangs_rolls_back(lab: Lab) -> None:
     lab.settings("reload:\n  timeout: 0.2\nsafety:\n  max_reload_attempts: 1\n")
     lab.write("users", plugin("users"))
     lab.start()
-    outcome = lab.save(("users", plugin("users", 2, body="""
+    outcome = lab.save(
+        (
+            "users",
+            plugin(
+                "users",
+                2,
+                body="""
         def initialize(self):
             while True:
                 pass
-    """)))
+    """,
+            ),
+        )
+    )
     assert outcome is not None
     assert outcome.result is Result.ROLLED_BACK
     assert "did not finish within 0.2 s" in (outcome.error or "")
@@ -372,12 +460,17 @@ def test_content_that_failed_in_a_hook_is_tried_again_and_told_once(lab: Lab) ->
     lab.write("users", plugin("users"))
     lab.write("/flag", "")
     lab.start()
-    patient = plugin("users", 2, top="from pathlib import Path", body="""
+    patient = plugin(
+        "users",
+        2,
+        top="from pathlib import Path",
+        body="""
         def initialize(self):
             flag = Path(__file__).parents[2] / "flag"
             flag.write_text(flag.read_text() + "x")
             return len(flag.read_text()) >= 3
-    """)
+    """,
+    )
     first = lab.save(("users", patient))
     assert first is not None
     assert first.result is Result.ROLLED_BACK
@@ -410,7 +503,11 @@ def test_the_old_generation_is_garbage_afterwards(chain: Lab) -> None:
 
 
 def test_200_reloads_leave_threads_and_modules_level(lab: Lab) -> None:
-    lab.write("users", plugin("users", body="""
+    lab.write(
+        "users",
+        plugin(
+            "users",
+            body="""
         def initialize(self):
             self.create_task(self.tick)
 
@@ -418,7 +515,9 @@ def test_200_reloads_leave_threads_and_modules_level(lab: Lab) -> None:
             import asyncio
             while True:
                 await asyncio.sleep(0.01)
-    """))
+    """,
+        ),
+    )
     lab.start()
     text = lab.path("users").read_text()
     for n in range(10):

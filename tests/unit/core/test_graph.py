@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +15,7 @@ from devserver.core.graph import DependencyGraph
 def graph_of(**needs: str) -> DependencyGraph:
     graph = DependencyGraph()
     for key, names in needs.items():
-        graph.put(key, {name: "declared" for name in names.split()})
+        graph.put(key, dict.fromkeys(names.split(), "declared"))
     return graph
 
 
@@ -43,7 +45,7 @@ def test_a_cycle_is_told_with_its_path() -> None:
     assert path[0] == path[-1]
     assert set(path) == {"a", "b", "c"}
     needs = {"a": "b", "b": "c", "c": "a"}
-    assert all(needs[one] == other for one, other in zip(path, path[1:], strict=False))
+    assert all(needs[one] == other for one, other in itertools.pairwise(path))
     assert graph.cyclic() == {"a", "b", "c"}
 
 
