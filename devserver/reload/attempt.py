@@ -115,9 +115,7 @@ class Attempts:
         bereft = {d for k in set(readings) - present for d in self._catalog.graph.dependents(k)}
         view = self._system.registry.view
         running = {
-            k: r.generation.candidate
-            for k, r in view.plugins.items()
-            if r.generation is not None
+            k: r.generation.candidate for k, r in view.plugins.items() if r.generation is not None
         }
         world = World(
             plugins=self._catalog.known,

@@ -195,5 +195,3 @@ def _masked(generation: Generation) -> dict[str, Any]:
         key: "***" if key in options and options[key].secret and value else value
         for key, value in generation.host.config().items()
     }
-
-

@@ -49,6 +49,22 @@ class Queued:
     arrived: float
     answer: Future[Any] = field(default_factory=Future)
 
+    def join(self, earlier: Queued) -> None:
+        """Takes in a batch that was put off; whoever waits for that gets this one's answer."""
+        if isinstance(self.command, FilesChanged) and isinstance(earlier.command, FilesChanged):
+            self.command = FilesChanged(batch=earlier.command.batch.merged(self.command.batch))
+        self.arrived = min(self.arrived, earlier.arrived)
+        self.answer.add_done_callback(lambda done: _pass_on(done, earlier.answer))
+
+
+def _pass_on(done: Future[Any], answer: Future[Any]) -> None:
+    if done.cancelled():
+        answer.cancel()
+    elif (error := done.exception()) is not None:
+        answer.set_exception(error)
+    else:
+        answer.set_result(done.result())
+
 
 class ReloadQueue:
     """First come, first served; batches of changes that wait together become one."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from devserver.core.diagnostics import Diagnostic
 from devserver.core.lifecycle import PluginStatus
@@ -20,6 +20,20 @@ from devserver.runtime.registry import PluginRecord
 from devserver.runtime.system import PluginSystem
 
 _log = logging.getLogger("devserver.reload")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """Why an attempt is made. `trigger` is file, api, cli, start, dependency or retry; `arrived`
+    the monotonic second at which it was asked for; `paths` what changed, relative to the
+    project. `number` counts attempts at the same content; with `amends` (the outcome of an
+    earlier one) that entry is changed instead of a new one being made."""
+
+    trigger: str
+    arrived: float
+    paths: tuple[str, ...] = ()
+    number: int = 1
+    amends: Outcome | None = None
 
 
 class Recorder:
@@ -56,32 +70,24 @@ class Recorder:
         readings: Mapping[str, Reading],
         *,
         main: str,
-        trigger: str,
-        paths: tuple[str, ...],
-        arrived: float,
-        number: int,
-        amends: Outcome | None,
+        cause: Cause,
         settings: Settings,
     ) -> Outcome:
-        """Keeps the outcome of an attempt, marks refused plugins, and lets old generations go.
-
-        With `amends` (an earlier attempt at the same content) that entry is changed instead of
-        a new one being made.
-        """
+        """Keeps the outcome of an attempt, marks refused plugins, and lets old generations go."""
         before = self._generation(main) if attempt.result is not Result.RELOADED else None
-        outcome = self._outcome(attempt, main, trigger, paths, arrived)
-        if number > 1:
-            note = f"attempt {number} of {settings.safety.max_reload_attempts}"
+        outcome = self._outcome(attempt, main, cause)
+        if cause.number > 1:
+            note = f"attempt {cause.number} of {settings.safety.max_reload_attempts}"
             outcome = replace(outcome, notes=(*outcome.notes, note))
         if attempt.result is not Result.RELOADED:
             outcome = replace(outcome, previous_generation=before or 0)
             self._mark_refused(attempt, readings)
         elif attempt.diagnostics:
             self._keep_warnings(attempt)
-        if amends is None:
+        if cause.amends is None:
             outcome = self._journal.record(outcome)
         else:
-            outcome = replace(outcome, id=amends.id, time=time.time())
+            outcome = replace(outcome, id=cause.amends.id, time=time.time())
             self._journal.amend(outcome, tell=outcome.success)
         self._journal.tell("plugins", plugins=list(outcome.plugins))
         self._dispose(attempt, outcome, settings)
@@ -91,14 +97,7 @@ class Recorder:
         generation = self._system.registry.view.generation(key)
         return 0 if generation is None else generation.number
 
-    def _outcome(
-        self,
-        attempt: Attempt,
-        main: str,
-        trigger: str,
-        paths: tuple[str, ...],
-        arrived: float,
-    ) -> Outcome:
+    def _outcome(self, attempt: Attempt, main: str, cause: Cause) -> Outcome:
         view = self._system.registry.view
         ended = attempt.ended
         live = {g.key: g for g in ended.live}
@@ -111,8 +110,8 @@ class Recorder:
             plugins=tuple(self._name(k, attempt) for k in attempt.order),
             result=attempt.result,
             message=_message(attempt, self._name(main, attempt), main in live or main not in gone),
-            trigger=trigger,
-            changes=paths,
+            trigger=cause.trigger,
+            changes=cause.paths,
             reloaded=tuple(live[k].name for k in attempt.order if k in live),
             removed=tuple(gone[k].name for k in attempt.order if k in gone and k not in live),
             generation=0 if now is None or now.generation is None else now.generation.number,
@@ -122,7 +121,7 @@ class Recorder:
                 for k in attempt.order
                 if self._generation(k)
             },
-            duration_ms=(time.monotonic() - arrived) * 1000,
+            duration_ms=(time.monotonic() - cause.arrived) * 1000,
             steps=tuple(attempt.watch.steps),
             diagnostics=attempt.diagnostics,
             state=ended.state,

@@ -6,7 +6,8 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, cast
 
 from devserver.core.changes import ChangeBatch
 from devserver.core.names import normalise
@@ -24,12 +25,26 @@ from devserver.reload.queue import (
     ReloadQueue,
     Rescan,
 )
-from devserver.reload.recorder import Recorder
+from devserver.reload.recorder import Cause, Recorder
 from devserver.reload.startup import load_each
 from devserver.runtime.project import Project
 from devserver.runtime.system import PluginSystem
 
 _log = logging.getLogger("devserver.reload")
+
+
+_PATIENCE = 0.1  # seconds that a batch is put off which looks like the first half of something
+_LONGEST_PATIENCE = 0.5  # seconds after which it is judged as it is, whatever still arrives
+_NOT_YET = object()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Postponed:
+    """A batch that was put off at `first` and is judged at `due`, or together with the next."""
+
+    queued: Queued
+    first: float
+    due: float
 
 
 class Reloader:
@@ -57,6 +72,7 @@ class Reloader:
         self._settings = settings
         self._intake = intake
         self._pending = pending
+        self._postponed: _Postponed | None = None
         self._thread = threading.Thread(target=self._run, name="reloader", daemon=True)
 
     def start(self) -> None:
@@ -70,13 +86,24 @@ class Reloader:
 
     def _run(self) -> None:
         while not self._queue.closed:
-            due = self._pending.next_time()
-            timeout = None if due is None else max(0.0, due - time.monotonic())
-            queued = self._queue.take(timeout)
+            queued = self._queue.take(self._time_left())
             if queued is not None:
                 self._answer(queued)
             elif not self._queue.closed:
-                self._retry()
+                self._clock_struck()
+
+    def _time_left(self) -> float | None:
+        """Seconds until something is due by the clock."""
+        postponed = None if self._postponed is None else self._postponed.due
+        times = [t for t in (self._pending.next_time(), postponed) if t is not None]
+        return max(0.0, min(times) - time.monotonic()) if times else None
+
+    def _clock_struck(self) -> None:
+        postponed = self._postponed
+        if postponed is not None and postponed.due <= time.monotonic():
+            self._answer(postponed.queued)
+        else:
+            self._retry()
 
     def _answer(self, queued: Queued) -> None:
         try:
@@ -85,17 +112,18 @@ class Reloader:
             _log.exception("internal error; nothing was changed")
             queued.answer.set_exception(error)
         else:
-            queued.answer.set_result(answer)
+            if answer is not _NOT_YET:
+                queued.answer.set_result(answer)
 
     def _carry_out(self, queued: Queued) -> Any:
         match queued.command:
-            case FilesChanged(batch=batch):
-                return self._files_changed(batch, queued.arrived)
+            case FilesChanged():
+                return self._files_changed(queued)
             case ReloadPlugins() as command:
                 return self._reload(command, queued.arrived)
             case Rescan():
                 batch = ChangeBatch(paths=frozenset(), first_seen=queued.arrived, complete=True)
-                return self._files_changed(batch, queued.arrived)
+                return self._judge_files(batch, queued.arrived, patient=False)
             case LoadAll():
                 return self._load_all()
 
@@ -118,7 +146,26 @@ class Reloader:
 
     # -- files ----------------------------------------------------------------------------------
 
-    def _files_changed(self, batch: ChangeBatch, arrived: float) -> Outcome | None:
+    def _files_changed(self, queued: Queued) -> Any:
+        """Judges a batch, together with one that was put off."""
+        first = time.monotonic()
+        if self._postponed is not None and self._postponed.queued is not queued:
+            first = self._postponed.first
+            queued.join(self._postponed.queued)
+        due = self._postponed is not None and self._postponed.queued is queued
+        self._postponed = None
+        batch = cast(FilesChanged, queued.command).batch
+        patient = not due and time.monotonic() - first < _LONGEST_PATIENCE
+        answer = self._judge_files(batch, queued.arrived, patient=patient)
+        if answer is _NOT_YET:
+            now = time.monotonic()
+            self._postponed = _Postponed(queued=queued, first=first, due=now + _PATIENCE)
+        return answer
+
+    def _judge_files(self, batch: ChangeBatch, arrived: float, *, patient: bool) -> Any:
+        """The outcome, None when nothing was to be done, or _NOT_YET while `patient` when it
+        looks like the first half of something: a plugin that vanished may be back in a moment,
+        and what is refused may be completed."""
         changed = self._intake.changed(batch)
         if not changed:
             return None
@@ -126,21 +173,19 @@ class Reloader:
         if not self._settings().reloads_automatically:
             self._intake.list_as_pending(changed)
             return None
-        return self._apply(changed, trigger="file", paths=paths, arrived=arrived)
+        if patient and any(r.candidate is None for r in changed.values()):
+            return _NOT_YET
+        cause = Cause(trigger="file", arrived=arrived, paths=paths)
+        return self._apply(changed, cause, patient=patient)
 
     # -- asked for ------------------------------------------------------------------------------
 
-    def _reload(self, command: ReloadPlugins, arrived: float) -> Outcome | None:
+    def _reload(self, command: ReloadPlugins, arrived: float) -> Any:
         self._catalog.configuration.read()
         self._catalog.discover()
         readings = {key: self._catalog.read(key) for key in command.keys}
-        return self._apply(
-            readings,
-            trigger=command.trigger,
-            paths=(),
-            arrived=arrived,
-            force=command.force,
-        )
+        cause = Cause(trigger=command.trigger, arrived=arrived)
+        return self._apply(readings, cause, force=command.force)
 
     def _retry(self) -> None:
         due = self._pending.due(time.monotonic())
@@ -149,52 +194,48 @@ class Reloader:
         first = due[0]
         keys = {k for k in first.companions if k in self._pending} | {first.reading.key}
         batch = {k: r.reading for k in keys if (r := self._pending.find(k)) is not None}
-        number = first.attempts + 1
         main = self._main(batch)
         attempt = self._attempts.make(batch, main=main, settings=self._settings())
-        self._settle(
-            attempt,
-            batch,
-            main=main,
+        cause = Cause(
             trigger="retry",
-            paths=first.outcome.changes if first.outcome is not None else (),
             arrived=time.monotonic(),
-            number=number,
+            paths=first.outcome.changes if first.outcome is not None else (),
+            number=first.attempts + 1,
             amends=first.outcome,
         )
+        self._settle(attempt, batch, main, cause)
 
     # -- one change ---------------------------------------------------------------------------
 
     def _apply(
         self,
         readings: Mapping[str, Reading],
+        cause: Cause,
         *,
-        trigger: str,
-        paths: tuple[str, ...],
-        arrived: float,
         force: bool = False,
-    ) -> Outcome | None:
+        patient: bool = False,
+    ) -> Any:
         """Tries the readings together with refused ones that belong to them, then alone."""
         main = self._main(readings)
-        self._recorder.started(sorted(readings), trigger, paths)
-        related = {
-            k: self._catalog.read(k) for k in self._pending.related(readings, self._catalog.graph)
-        }
         settings = self._settings()
-        tried = dict(readings)
+        self._recorder.started(sorted(readings), cause.trigger, cause.paths)
+        related = self._related(readings)
         if related:
-            together = self._attempts.make(
-                {**related, **readings}, main=main, settings=settings, force=force
-            )
+            both = {**related, **readings}
+            together = self._attempts.make(both, main=main, settings=settings, force=force)
             if together.result is Result.RELOADED:
-                tried = {**related, **readings}
-                return self._settle(
-                    together, tried, main=main, trigger=trigger, paths=paths, arrived=arrived
-                )
-        attempt = self._attempts.make(tried, main=main, settings=settings, force=force)
-        return self._settle(
-            attempt, tried, main=main, trigger=trigger, paths=paths, arrived=arrived
-        )
+                return self._settle(together, both, main, cause)
+        alone = self._attempts.make(readings, main=main, settings=settings, force=force)
+        if patient and alone.result is Result.REJECTED:
+            return _NOT_YET
+        return self._settle(alone, readings, main, cause)
+
+    def _related(self, readings: Mapping[str, Reading]) -> dict[str, Reading]:
+        """Refused plugins that belong to `readings`, as they are on disk now."""
+        keys = self._pending.related(readings, self._catalog.graph)
+        fresh = {key: self._catalog.read(key) for key in keys}
+        view = self._system.registry.view
+        return {k: r for k, r in fresh.items() if not r.is_like(view.generation(k))}
 
     def _main(self, readings: Collection[str]) -> str:
         """The plugin that an outcome is told for: the lowest dependency among those changed."""
@@ -203,50 +244,33 @@ class Reloader:
         return min(readings, key=lambda k: (bool(below.all_dependencies([k]) & own), k))
 
     def _settle(
-        self,
-        attempt: Attempt,
-        readings: Mapping[str, Reading],
-        *,
-        main: str,
-        trigger: str,
-        paths: tuple[str, ...],
-        arrived: float,
-        number: int = 1,
-        amends: Outcome | None = None,
-    ) -> Outcome | None:
+        self, attempt: Attempt, readings: Mapping[str, Reading], main: str, cause: Cause
+    ) -> Outcome:
         """Records an attempt, keeps what was refused, and frees who waited for what now serves."""
         outcome = self._recorder.record(
-            attempt,
-            readings,
-            main=main,
-            trigger=trigger,
-            paths=paths,
-            arrived=arrived,
-            number=number,
-            amends=amends,
-            settings=self._settings(),
+            attempt, readings, main=main, cause=cause, settings=self._settings()
         )
         if attempt.result is Result.RELOADED:
             self._pending.forget(readings)
             self._free_waiting(outcome)
             return outcome
-        retry_at = self._retry_time(attempt, trigger, number)
+        retry_at = self._retry_time(attempt, cause)
         self._pending.refuse(
             Refused(
                 reading=reading,
                 companions=frozenset(readings),
                 outcome=outcome,
-                attempts=number,
+                attempts=cause.number,
                 retry_at=retry_at,
             )
             for reading in readings.values()
         )
         return outcome
 
-    def _retry_time(self, attempt: Attempt, trigger: str, number: int) -> float | None:
+    def _retry_time(self, attempt: Attempt, cause: Cause) -> float | None:
         safety = self._settings().safety
-        automatic = trigger in ("file", "retry") and attempt.ended.retry
-        if not automatic or number >= safety.max_reload_attempts:
+        automatic = cause.trigger in ("file", "retry") and attempt.ended.retry
+        if not automatic or cause.number >= safety.max_reload_attempts:
             return None
         return time.monotonic() + safety.cooldown_period
 
@@ -260,7 +284,5 @@ class Reloader:
             fresh = self._catalog.read(key)
             self._apply(
                 {key: fresh if fresh.candidate is not None else reading},
-                trigger="dependency",
-                paths=(),
-                arrived=time.monotonic(),
+                Cause(trigger="dependency", arrived=time.monotonic()),
             )

@@ -13,7 +13,7 @@ from devserver.core.settings import Settings
 from devserver.reload.attempt import Attempt, Attempts
 from devserver.reload.catalog import Catalog, Reading
 from devserver.reload.pending import Refused
-from devserver.reload.recorder import Recorder
+from devserver.reload.recorder import Cause, Recorder
 from devserver.reload.steps import Stopwatch
 from devserver.reload.transaction import Ended
 
@@ -49,9 +49,7 @@ def load_each(
                 watch=Stopwatch(),
             )
         else:
-            attempt = attempts.make(
-                {key: reading}, main=key, settings=settings, judged=found
-            )
+            attempt = attempts.make({key: reading}, main=key, settings=settings, judged=found)
         if attempt.result is Result.RELOADED and not attempt.diagnostics:
             recorder.loaded(attempt)
             continue
@@ -59,11 +57,7 @@ def load_each(
             attempt,
             {key: reading},
             main=key,
-            trigger="start",
-            paths=(),
-            arrived=begun,
-            number=1,
-            amends=None,
+            cause=Cause(trigger="start", arrived=begun),
             settings=settings,
         )
         if attempt.result is not Result.RELOADED:
