@@ -1,9 +1,4 @@
-"""What all tests share: projects on disk, a running host, and a detector of what a test leaves.
-
-- `project`: an empty project in a folder of its own, with `write` and `replace`
-- `host`: starts a PluginHost on it; every one is stopped at the end
-- `lasting_threads`: where a fixture that outlives a test tells its threads' names
-"""
+"""What holds for all tests: none leaves anything behind."""
 
 from __future__ import annotations
 
@@ -12,15 +7,9 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 import pytest
-
-if TYPE_CHECKING:
-    from devserver.assembly import PluginHost
-    from devserver.runtime.project import Project
 
 # It would hide stale bytecode, one of the faults that the tests are after.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -28,80 +17,9 @@ sys.dont_write_bytecode = False
 
 _PATIENCE = 5.0
 """Seconds that a thread gets to end after its test."""
+_LASTING = ("pytest_timeout", "Dummy-")
+"""Beginnings of names; the second are threads that Python did not start and cannot wait for."""
 
-
-class ProjectFolder:
-    """A project on disk. Names without a slash and an extension mean a plugin's entry file:
-    `users` is plugins/users/plugin.py; all others are paths from the project root."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.plugins = root / "plugins"
-        self.plugins.mkdir(parents=True, exist_ok=True)
-
-    @property
-    def project(self) -> Project:
-        """The folder as the product knows it."""
-        from devserver.runtime.project import Project
-
-        return Project(self.root)
-
-    def path(self, name: str) -> Path:
-        """Where `write` and `replace` put what they are given for `name`."""
-        is_plugin = "/" not in name and not Path(name).suffix
-        return self.plugins / name / "plugin.py" if is_plugin else self.root / name
-
-    def write(self, name: str, text: str) -> Path:
-        """Writes the file in place, with its folders."""
-        path = self.path(name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-        return path
-
-    def replace(self, name: str, text: str) -> Path:
-        """Writes another file and renames it over the old one, as many editors save."""
-        path = self.path(name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        new = path.with_name(f".{path.name}.new")
-        new.write_text(text)
-        new.replace(path)
-        return path
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> ProjectFolder:
-    """An empty project."""
-    return ProjectFolder(tmp_path / "project")
-
-
-@pytest.fixture
-def host() -> Iterator[Callable[..., PluginHost]]:
-    """`host(project)` starts a PluginHost for a ProjectFolder; it does not watch files unless
-    `hot_reload=True` is given: `started.changed(path)` tells it of a save."""
-    from devserver.assembly import PluginHost
-
-    started: list[PluginHost] = []
-
-    def start(folder: ProjectFolder, *, hot_reload: bool = False) -> PluginHost:
-        plugin_host = PluginHost(folder.project, hot_reload=hot_reload)
-        started.append(plugin_host)
-        plugin_host.start()
-        return plugin_host
-
-    yield start
-    for plugin_host in reversed(started):
-        plugin_host.stop()
-
-
-# The second are threads that Python did not start and cannot wait for.
-_lasting_threads: set[str] = {"pytest_timeout", "Dummy-"}
-
-
-@pytest.fixture(scope="session")
-def lasting_threads() -> set[str]:
-    """Beginnings of thread names that the leak detector lets pass. A fixture of a wider scope
-    than a test, such as a server for a whole session, adds those of its threads."""
-    return _lasting_threads
 
 
 @pytest.fixture(autouse=True)
@@ -132,8 +50,7 @@ def _belongings() -> dict[str, set[object]]:
 
 
 def _threads() -> set[threading.Thread]:
-    lasting = tuple(_lasting_threads)
-    return {t for t in threading.enumerate() if not t.name.startswith(lasting)}
+    return {t for t in threading.enumerate() if not t.name.startswith(_LASTING)}
 
 
 def _loggers() -> Iterator[tuple[str, logging.Logger]]:

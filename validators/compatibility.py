@@ -16,7 +16,7 @@ from devserver.validation.distributions import host_version
 from devserver.validation.findings import error, finding, warning
 from devserver.validation.lookup import Lookup, Place, Presence
 from devserver.validation.manifest_file import value_span
-from devserver.validation.reach import reachable_modules
+from devserver.validation.reach import loaded_modules
 
 
 class CompatibilityCheck:
@@ -90,7 +90,8 @@ def _misfitting_calls(candidate: Candidate, world: World) -> Iterator[Diagnostic
 
 
 class _Comparison:
-    """The changed plugin beside what it was, as seen by the plugins that use it.
+    """The changed plugin beside what it was, as seen by the plugins that use it. Where nothing
+    runs it cannot be told whose fault it is, and it is a warning.
 
     Users that change in the same go are judged by their own checks.
     """
@@ -193,15 +194,16 @@ class _Comparison:
         if (module, name) in self._told:
             return
         self._told.add((module, name))
-        if analysis.name not in reachable_modules(user, self._world):
+        if self._before is None or analysis.name not in loaded_modules(user, self._world):
             severity = Severity.WARNING
+        gone = "is not there" if self._before is None else "is gone"
         what = f"the module {module}" if name is None else f"{module}.{name}"
         known = self._candidate.modules.get(module)
         yield finding(
             self._candidate,
             "CMP003",
             severity,
-            f"{what} is gone, but the plugin {user.name!r} uses it in {where}",
+            f"{what} {gone}, but the plugin {user.name!r} uses it in {where}",
             file=known.file if known is not None else None,
             hint="keep it, or change what uses it in the same save",
         )

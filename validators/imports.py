@@ -11,7 +11,7 @@ from devserver.validation.candidate import Candidate, World
 from devserver.validation.findings import did_you_mean, finding, warning
 from devserver.validation.hints import hint_for_missing_module
 from devserver.validation.lookup import ROOT, Lookup, Presence
-from devserver.validation.reach import reachable_modules
+from devserver.validation.reach import loaded_modules
 
 
 class ImportsCheck:
@@ -22,21 +22,28 @@ class ImportsCheck:
     def check(self, candidate: Candidate, world: World) -> Iterator[Diagnostic]:
         """What is missing, and what is not what it looks like."""
         lookup = Lookup(world.plugins)
+        shadows: set[str] = set()
         for analysis in candidate.modules.values():
-            yield from _Module(candidate, world, lookup, analysis).findings()
+            yield from _Module(candidate, world, lookup, analysis, shadows).findings()
 
 
 class _Module:
-    """The check of one module."""
+    """The check of one module. `shadows` are the names that were told of already."""
 
     def __init__(
-        self, candidate: Candidate, world: World, lookup: Lookup, analysis: ModuleAnalysis
+        self,
+        candidate: Candidate,
+        world: World,
+        lookup: Lookup,
+        analysis: ModuleAnalysis,
+        shadows: set[str],
     ) -> None:
         self._candidate = candidate
         self._world = world
         self._lookup = lookup
         self._analysis = analysis
         self._missing: set[str] = set()
+        self._shadows = shadows
 
     def findings(self) -> Iterator[Diagnostic]:
         for found in self._analysis.imports:
@@ -84,8 +91,10 @@ class _Module:
     def _shadow(self, found: Import, absolute: str) -> Iterator[Diagnostic]:
         top = absolute.partition(".")[0]
         own = f"{self._candidate.package}.{top}"
-        if top not in sys.stdlib_module_names or own not in self._candidate.module_names:
+        shadowed = top in sys.stdlib_module_names and own in self._candidate.module_names
+        if not shadowed or top in self._shadows:
             return
+        self._shadows.add(top)
         yield warning(
             self._candidate,
             "IMP008",
@@ -150,7 +159,7 @@ class _Module:
             yield finding(
                 self._candidate,
                 "IMP009",
-                Severity.ERROR if self._is_reached() else Severity.WARNING,
+                Severity.ERROR if self._is_loaded() else Severity.WARNING,
                 f"{place.module} has no attribute {place.name!r}",
                 file=self._analysis.file,
                 span=use.span,
@@ -165,7 +174,7 @@ class _Module:
         severity = Severity.WARNING
         if found.optional:
             severity = Severity.INFO
-        elif found.is_certain and self._is_reached():
+        elif found.is_certain and self._is_loaded():
             severity = Severity.ERROR
         return finding(
             self._candidate,
@@ -177,9 +186,9 @@ class _Module:
             hint=hint,
         )
 
-    def _is_reached(self) -> bool:
-        """False for a module that nothing imports: a script, or a file for another tool."""
-        return self._analysis.name in reachable_modules(self._candidate, self._world)
+    def _is_loaded(self) -> bool:
+        """False for a module that may never run: a script, or one that is imported when needed."""
+        return self._analysis.name in loaded_modules(self._candidate, self._world)
 
 
 validator = ImportsCheck()

@@ -1,13 +1,28 @@
 """Builds and connects everything. Nothing but the command line and `devserver` imports it."""
 
-from pathlib import Path
+from __future__ import annotations
 
-from devserver.assembly.host import PluginHost
-from devserver.assembly.offline import OfflineProject, watch_project
-from devserver.assembly.server import DevServer
+import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 from devserver.runtime.project import Project, find_project
 
-__all__ = ["DevServer", "OfflineProject", "PluginHost", "open_project", "watch_project"]
+if TYPE_CHECKING:
+    from devserver.assembly.host import PluginHost
+    from devserver.assembly.offline import OfflineProject
+    from devserver.assembly.server import DevServer
+
+__all__ = ["DevServer", "OfflineProject", "PluginHost", "open_project"]
+
+_FILES = {"DevServer": "server", "OfflineProject": "offline", "PluginHost": "host"}
+
+
+def __getattr__(name: str) -> Any:
+    """Loads each part when it is asked for: a command that only reads files needs no server."""
+    if name not in _FILES:
+        raise AttributeError(name)
+    return getattr(importlib.import_module(f"{__name__}.{_FILES[name]}"), name)
 
 
 def open_project(explicit: Path | None = None) -> Project:

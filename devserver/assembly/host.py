@@ -19,6 +19,7 @@ from devserver.reload.probe import HealthProbe
 from devserver.reload.queue import FilesChanged, LoadAll, ReloadQueue
 from devserver.reload.recorder import Recorder
 from devserver.reload.reloader import Reloader
+from devserver.reload.trial_forkserver import ForkServerTrial
 from devserver.reload.watcher import Watcher
 from devserver.runtime.hooks import HookRunner
 from devserver.runtime.project import Project
@@ -43,13 +44,16 @@ class PluginHost:
         self.queue = ReloadQueue()
         self._disposer = Disposer(self.system)
         self._hooks = HookRunner(self.system.loop)
+        self._trial = ForkServerTrial(
+            cache=project.cache, memory_mb=lambda: self._settings.safety.trial_memory_mb
+        )
         self._catalog = Catalog(project, Analyser(project.cache))
         self._attempts = Attempts(
             system=self.system,
             catalog=self._catalog,
             pipeline=self._pipeline(),
             hooks=self._hooks,
-            trial=None,
+            trial=self._trial,
         )
         self._recorder = Recorder(system=self.system, journal=self.journal, disposer=self._disposer)
         self._pending = Pending()
@@ -99,6 +103,8 @@ class PluginHost:
         self._reloader.start()
         # The watch begins before anything is read: what is saved meanwhile is not missed.
         self._start_watching()
+        if self._settings.safety.trial_process:
+            self._trial.warm()
         self.queue.put(LoadAll()).result()
         self.system.code.flush()
 
@@ -109,6 +115,7 @@ class PluginHost:
         self._reloader.stop(timeout)
         self._let_all_go(timeout)
         self._hooks.close()
+        self._trial.close()
         self._probe.stop()
         self.journal.wake()
         self.system.stop()

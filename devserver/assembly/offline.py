@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 
-from devserver.core.changes import ChangeBatch
 from devserver.core.diagnostics import Diagnostic
 from devserver.core.errors import PluginNotFound
 from devserver.core.names import normalise
-from devserver.core.settings import Settings
 from devserver.reload.catalog import Catalog
-from devserver.reload.watcher import Watcher
 from devserver.runtime.project import Project
 from devserver.runtime.registry import Edge
 from devserver.runtime.settings_file import read_settings
@@ -63,6 +59,7 @@ class OfflineProject:
 
     def _read(self) -> tuple[Diagnostic, ...]:
         problems = list(self._catalog.configuration.read())
+        problems += read_settings(self.project.root)[1]
         found = self._catalog.discover()
         for key in set(self._catalog.known) - set(found):
             self._catalog.put(key, None)
@@ -71,18 +68,3 @@ class OfflineProject:
             problems += reading.problems
             self._catalog.put(key, reading.candidate)
         return tuple(problems)
-
-
-def watch_project(
-    project: Project, on_batch: Callable[[ChangeBatch], None], stop: threading.Event
-) -> None:
-    """Calls `on_batch` for each settled batch of changes until `stop` is set."""
-    settings = read_settings(project.root)[0] or Settings()
-    watcher = Watcher(
-        project.root, settings.watch, on_batch=on_batch, on_problem=lambda _message, _hint: None
-    )
-    watcher.start()
-    try:
-        stop.wait()
-    finally:
-        watcher.stop()

@@ -135,13 +135,15 @@ def _banner(server: DevServer, *, began: float, hot_reload: bool) -> Banner:
     from devserver.core.lifecycle import PluginStatus
 
     known = sorted(server.registry.view.plugins.values(), key=lambda r: r.name)
+    # Those with a place in a file come first: others may have failed because of them.
+    failed = [r for r in known if r.status is PluginStatus.FAILED]
     return Banner(
         project=server.project.name,
         url=server.url,
         link=server.link,
         mode=server.watch_mode,
         active=sum(r.status.serves for r in known),
-        failed=tuple(r for r in known if r.status is PluginStatus.FAILED),
+        failed=tuple(sorted(failed, key=lambda r: not any(d.file for d in r.diagnostics))),
         disabled=sum(r.status is PluginStatus.DISABLED for r in known),
         ready_ms=(time.perf_counter() - began) * 1000,
         hot_reload=hot_reload,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from devserver.core.diagnostics import Diagnostic, Severity, has_errors
@@ -59,9 +59,10 @@ class Attempts:
         settings: Settings,
         force: bool = False,
         judged: tuple[Diagnostic, ...] | None = None,
+        tried_out: bool = False,
     ) -> Attempt:
         """Tries `readings` and all that depend on them. `judged` are findings of a validation
-        that has been run already."""
+        that has been run already; `tried_out` is True when the trial has been."""
         watch = Stopwatch()
         graph = self._catalog.graph
         before = {k: (self._catalog.known.get(k), graph.dependencies(k)) for k in readings}
@@ -93,12 +94,24 @@ class Attempts:
                 for k, (known, dependencies) in before.items()
             )
             edges = None if same else self._catalog.edges()
-            attempt = self._transact(readings, order, main, settings, found, watch, edges)
+            trial = None if tried_out else self._trial_of(settings)
+            attempt = self._transact(readings, order, main, settings, found, watch, edges, trial)
         if attempt.result is not Result.RELOADED:
             for key, (candidate, dependencies) in before.items():
                 imported = [k for k, kind in dependencies.items() if "imported" in kind]
                 self._catalog.put(key, candidate, imported)
         return attempt
+
+    def _trial_of(self, settings: Settings) -> Trial | None:
+        return self._trial if settings.safety.trial_process else None
+
+    def try_out(self, readings: Sequence[Reading], settings: Settings) -> tuple[Diagnostic, ...]:
+        """Runs the trial over plugins that are not live yet, dependencies first."""
+        trial = self._trial_of(settings)
+        sources = [r.candidate.source for r in readings if r.candidate is not None]
+        if trial is None or not sources:
+            return ()
+        return trial.examine(sources, (), timeout=settings.reload.timeout)
 
     def validate(self, readings: Mapping[str, Reading]) -> tuple[Diagnostic, ...]:
         """Runs the pipeline over readings that the catalog knows already."""
@@ -134,6 +147,7 @@ class Attempts:
         found: tuple[Diagnostic, ...],
         watch: Stopwatch,
         edges: tuple[Edge, ...] | None,
+        trial: Trial | None,
     ) -> Attempt:
         plan = ReloadPlan(
             entries=tuple(self._entry(key, readings.get(key)) for key in order),
@@ -145,7 +159,7 @@ class Attempts:
             system=self._system,
             settings=settings,
             hooks=self._hooks,
-            trial=self._trial if settings.safety.trial_process and plan.incoming else None,
+            trial=trial if plan.incoming else None,
             watch=watch,
         )
         ended = transaction.run(edges)

@@ -34,22 +34,19 @@ def load_each(
         for diagnostic in attempts.validate(readings):
             judged[normalise(diagnostic.plugin or "")].append(diagnostic)
     cyclic = catalog.graph.cyclic()
+    order = _order(readings, catalog, cyclic)
+    _try_out(readings, order, judged, catalog=catalog, attempts=attempts, settings=settings)
     refused: dict[str, Refused] = {}
-    for key in _order(readings, catalog, cyclic):
+    for key in order:
         reading = readings[key]
         begun = time.monotonic()
         found = tuple(judged[key]) + _unmet(reading, catalog, refused, cyclic)
         if has_errors(found):
-            error = next(d.message for d in found if d.is_error)
-            attempt = Attempt(
-                result=Result.REJECTED,
-                order=(key,),
-                diagnostics=found,
-                ended=Ended(committed=False, error=error),
-                watch=Stopwatch(),
-            )
+            attempt = _refusal(key, found)
         else:
-            attempt = attempts.make({key: reading}, main=key, settings=settings, judged=found)
+            attempt = attempts.make(
+                {key: reading}, main=key, settings=settings, judged=found, tried_out=True
+            )
         if attempt.result is Result.RELOADED and not attempt.diagnostics:
             recorder.loaded(attempt)
             continue
@@ -72,6 +69,41 @@ def load_each(
     for key, one in refused.items():
         catalog.put(key, one.reading.candidate)
     return list(refused.values())
+
+
+def _try_out(
+    readings: Mapping[str, Reading],
+    order: list[str],
+    judged: dict[str, list[Diagnostic]],
+    *,
+    catalog: Catalog,
+    attempts: Attempts,
+    settings: Settings,
+) -> None:
+    """One trial for all that are in order so far; the one that fails, and what needs it, is
+    left out of the next. Findings go into `judged`."""
+    out = {k for k in order if has_errors(judged[k]) or has_errors(readings[k].problems)}
+    while True:
+        out |= catalog.graph.all_dependents(out)
+        left = [readings[k] for k in order if k not in out]
+        found = attempts.try_out(left, settings)
+        failed = {normalise(d.plugin or "") for d in found if d.is_error} & set(order)
+        for diagnostic in found:
+            judged[normalise(diagnostic.plugin or "")].append(diagnostic)
+        if not failed:
+            return
+        out |= failed
+
+
+def _refusal(key: str, found: tuple[Diagnostic, ...]) -> Attempt:
+    error = next(d.message for d in found if d.is_error)
+    return Attempt(
+        result=Result.REJECTED,
+        order=(key,),
+        diagnostics=found,
+        ended=Ended(committed=False, error=error),
+        watch=Stopwatch(),
+    )
 
 
 def _order(readings: Mapping[str, Reading], catalog: Catalog, cyclic: frozenset[str]) -> list[str]:

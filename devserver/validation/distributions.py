@@ -83,8 +83,11 @@ def requirements_in(text: str) -> Iterator[RequirementLine]:
 
 
 def _is_location(entry: str) -> bool:
-    is_path = entry.startswith((".", "/")) or entry.endswith((".whl", ".zip", ".tar.gz"))
-    return is_path or ("://" in entry and "@" not in entry.split("://")[0])
+    """True for a path or URL that stands without the name of what it holds."""
+    if " @ " in entry or "@" in entry.split("://")[0]:
+        return False
+    archive = entry.endswith((".whl", ".zip", ".tar.gz"))
+    return archive or "://" in entry or entry.startswith((".", "/"))
 
 
 def _parsed(entry: str, span: Span) -> RequirementLine:

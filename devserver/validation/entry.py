@@ -110,14 +110,13 @@ def _may_hide(analysis: ModuleAnalysis, lookup: Lookup) -> bool:
     if analysis.is_open or "__getattr__" in analysis.bound or list(lookup.star_targets(analysis)):
         return True
     for name in analysis.bound:
-        if name[:1].isupper() and not name.isupper():
-            found = lookup.find(analysis, name)
-            if found.external is not None:
-                continue
-            if found.analysis is None or not isinstance(found.definition, Class):
+        found = lookup.find(analysis, name)
+        if found.analysis is not None and isinstance(found.definition, Class):
+            line = lineage(lookup, found.analysis, found.definition)
+            if line.ancestry is Ancestry.UNKNOWN:
                 return True
-            if lineage(lookup, found.analysis, found.definition).ancestry is Ancestry.UNKNOWN:
-                return True
+        elif found.external is None and name[:1].isupper() and not name.isupper():
+            return True  # spelt like a class, and unknown
     return False
 
 

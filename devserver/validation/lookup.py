@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from devserver.validation.candidate import Candidate
 
 ROOT = "plugins"
-_GIVEN = frozenset(
+GIVEN = frozenset(
     {
         *("__name__", "__doc__", "__file__", "__package__", "__spec__", "__loader__", "__path__"),
         *("__builtins__", "__dict__", "__class__", "__annotations__", "__cached__"),
@@ -88,7 +88,7 @@ class Lookup:
         candidate = self.candidate_of(module)
         if candidate is None or module not in candidate.module_names:
             return Presence.UNKNOWN
-        if f"{module}.{name}" in candidate.module_names or name in _GIVEN:
+        if f"{module}.{name}" in candidate.module_names or name in GIVEN:
             return Presence.PRESENT
         analysis = candidate.modules.get(module)
         if analysis is None:

@@ -1,4 +1,4 @@
-"""Which modules of a plugin are loaded with it."""
+"""Which modules of a plugin are surely loaded with it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from devserver.validation.analysis import ModuleAnalysis
 from devserver.validation.candidate import Candidate, World
 
 
-def reachable_modules(candidate: Candidate, world: World) -> frozenset[str]:
-    """The modules that loading the plugin, using it, or importing it from another plugin
-    executes, as far as its imports tell."""
+def loaded_modules(candidate: Candidate, world: World) -> frozenset[str]:
+    """The modules that loading the plugin, or one that imports it, executes in any case: not
+    those that are imported in a function, under a condition, or as far as they are there."""
     reached: set[str] = set()
     pending = [candidate.entry_module, f"{candidate.package}.routes"]
     pending += _from_others(candidate, world)
@@ -36,10 +36,10 @@ def _from_others(candidate: Candidate, world: World) -> Iterator[str]:
 
 
 def _imported_by(analysis: ModuleAnalysis) -> Iterator[str]:
-    """Everything that an import may load: modules, and names that may be modules."""
+    """What certain imports load: modules, and names that may be modules."""
     for found in analysis.imports:
         absolute = analysis.absolute(found.module, found.level)
-        if absolute is None or found.type_checking:
+        if absolute is None or not found.is_certain:
             continue
         yield absolute
         for imported in found.names:

@@ -16,6 +16,7 @@ _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.INFO
 
 def code_frame(diagnostic: Diagnostic) -> RenderableType:
     """A finding with its place, the lines around it and the hint; readable without colours."""
+    from rich.console import Group
     from rich.text import Text
 
     style = _STYLES[diagnostic.severity]
@@ -27,7 +28,7 @@ def code_frame(diagnostic: Diagnostic) -> RenderableType:
     _append_source(frame, diagnostic, style)
     if diagnostic.hint:
         frame.append("\n  hint: ", "dim").append(_printable(diagnostic.hint))
-    return frame
+    return Group(frame)  # bare, the console would merge it into a text that wraps
 
 
 def to_document(report: ValidationReport) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from devserver.validation.analysis import ModuleAnalysis
 from devserver.validation.distributions import Distributions
-from devserver.validation.lookup import Presence
+from devserver.validation.lookup import GIVEN, Presence
 from devserver.validation.outline import Unparsable, analyse_module
 
 _BUILTIN_FINDERS = (importlib.machinery.BuiltinImporter, importlib.machinery.FrozenImporter)
@@ -21,7 +21,9 @@ _FINDERS_OF_OURS = "devserver"
 _HIDES_NAMES = re.compile(
     rb"\b(setattr|lazy\w*|attach\w*|import_module|__import__|__getattr__|meta_path)\b"
 )
-_HIDES_MODULES = re.compile(rb"\b(modules|lazy\w*|__getattr__|__path__|extend_path|meta_path)\b")
+_HIDES_MODULES = re.compile(
+    rb"\b(sys\.modules|import modules|lazy\w*|__getattr__|__path__|extend_path|meta_path)\b"
+)
 """Words in a module that may give it names, or modules below it, that its text does not show."""
 
 
@@ -87,6 +89,8 @@ class Environment:
 
     def name(self, module: str, name: str) -> Presence:
         """Whether `from module import name` works; the module is there."""
+        if name in GIVEN:
+            return Presence.PRESENT
         loaded = sys.modules.get(module)
         if loaded is not None and name in vars(loaded):
             return Presence.PRESENT
@@ -178,7 +182,14 @@ def _found_by_others(name: str) -> Iterator[Any]:
 
 
 def _path_spec(name: str, locations: Sequence[str]) -> ModuleSpec | None:
-    return importlib.machinery.PathFinder.find_spec(name, locations)
+    try:
+        return importlib.machinery.PathFinder.find_spec(name, locations)
+    except KeyError:
+        # A namespace package below one that is not imported: a folder and nothing else.
+        spec = ModuleSpec(name, None, is_package=True)
+        folders = (Path(place, name.rpartition(".")[2]) for place in locations)
+        spec.submodule_search_locations = [str(f) for f in folders if f.is_dir()]
+        return spec
 
 
 def _locations(spec: ModuleSpec) -> list[str]:

@@ -117,9 +117,7 @@ def test_a_save_goes_live_once(lab: Lab, save: Callable[[Path, str], None]) -> N
 
 
 @pytest.mark.parametrize("save", SAVES, ids=lambda s: s.__name__)
-def test_of_several_quick_saves_the_last_runs(
-    lab: Lab, save: Callable[[Path, str], None]
-) -> None:
+def test_of_several_quick_saves_the_last_runs(lab: Lab, save: Callable[[Path, str], None]) -> None:
     lab.write("users", plugin("users", 100))
     lab.start(hot_reload=True)
     for version in range(101, 121):

@@ -70,7 +70,10 @@ def analyse_module(content: bytes, *, name: str, file: str, is_package: bool) ->
     """
     parsed = parse(content)
     walk = Walk(parsed.source, _HANDLERS)
-    walk.run(parsed.tree)
+    if parsed.tree is None:
+        walk.is_open = True
+    else:
+        walk.run(parsed.tree)
     return _finished(walk, parsed, name, file, is_package)
 
 

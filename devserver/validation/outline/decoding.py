@@ -15,6 +15,7 @@ from devserver.validation.analysis import Span, SyntaxNote
 _FILE = "<devserver analysis>"
 _COOKIE = re.compile(rb"coding[:=]")
 _LOCK = threading.Lock()
+_EXHAUSTED = (RecursionError, MemoryError, OverflowError, ValueError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,10 +38,11 @@ class Unparsable(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parsed:
-    """A module's text, its tree, and what the compiler warned of."""
+    """A module's text, its tree (None where it is too deep to look at), and what the compiler
+    warned of."""
 
     source: SourceText
-    tree: ast.Module
+    tree: ast.Module | None
     notes: tuple[SyntaxNote, ...]
 
 
@@ -95,8 +97,8 @@ def parse(content: bytes) -> Parsed:
             warnings.showwarning(
                 other.message, other.category, other.filename, other.lineno, other.file, other.line
             )
-    if tree is None or problem is not None:
-        raise Unparsable(problem or _too_deep())
+    if problem is not None:
+        raise Unparsable(problem)
     return Parsed(source=source, tree=tree, notes=tuple(_notes(ours, source)))
 
 
@@ -175,19 +177,32 @@ def _refuse_null(content: bytes) -> None:
 
 
 def _compiled(source: SourceText) -> tuple[ast.Module | None, SyntaxProblem | None]:
+    """The tree, None where it is too deep to be made into objects, and what is wrong."""
     try:
         tree = ast.parse(source.text, _FILE)
     except SyntaxError as error:
         return None, _syntax_problem(error, source)
-    except (RecursionError, MemoryError, OverflowError, ValueError):
-        return None, _too_deep()
+    except _EXHAUSTED:
+        return None, _problem_of_text(source)
     try:
         compile(tree, _FILE, "exec", dont_inherit=True)
     except SyntaxError as error:
         return tree, _misplaced(error, source)
-    except (RecursionError, MemoryError, OverflowError, ValueError):
-        return tree, _too_deep()
+    except _EXHAUSTED:
+        return tree, _problem_of_text(source)
     return tree, None
+
+
+def _problem_of_text(source: SourceText) -> SyntaxProblem | None:
+    """What is wrong with a text whose tree is too deep to go through Python objects: the
+    compiler itself goes deeper."""
+    try:
+        compile(source.text, _FILE, "exec", dont_inherit=True)
+    except SyntaxError as error:
+        return _syntax_problem(error, source)
+    except _EXHAUSTED:
+        return _too_deep()
+    return None
 
 
 def _too_deep() -> SyntaxProblem:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from devserver.core.diagnostics import Diagnostic
@@ -31,9 +33,9 @@ def sample(name: str, more: str = "") -> str:
     return PLUGIN.format(name=name) + more
 
 
-def candidate(name: str, files: Mapping[str, str | bytes] | str) -> Candidate:
+def candidate(name: str, files: Mapping[str, str | bytes] | str | bytes) -> Candidate:
     """A plugin of these files; a text alone is its plugin.py."""
-    texts = {"plugin.py": files} if isinstance(files, str) else files
+    texts = {"plugin.py": files} if isinstance(files, (str, bytes)) else files
     root = BASE / "plugins" / name
     sources = [
         SourceFile.of(root / relative, relative, t if isinstance(t, bytes) else t.encode())
@@ -43,7 +45,7 @@ def candidate(name: str, files: Mapping[str, str | bytes] | str) -> Candidate:
     return Analyser(None).analyse(source)
 
 
-Texts = Mapping[str, Mapping[str, str | bytes] | str]
+Texts = Mapping[str, Mapping[str, str | bytes] | str | bytes]
 
 
 def world(
@@ -80,3 +82,38 @@ def codes(diagnostics: Collection[Diagnostic]) -> list[str]:
     """The codes, with a mark where the finding is no error: `IMP001`, `IMP001?`, `IMP001i`."""
     marks = {"error": "", "warning": "?", "info": "i"}
     return [d.code + marks[d.severity] for d in diagnostics]
+
+
+CORPUS = Path(__file__).parent / "corpus"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One case of a corpus file: what its heading says, and its plugins by name."""
+
+    heading: str
+    plugins: dict[str, dict[str, str | bytes]]
+
+    def __str__(self) -> str:
+        return self.heading
+
+
+def cases(name: str) -> list[Case]:
+    """The cases of a file in corpus/.
+
+    `### HEADING` begins a case, `## PLUGIN/FILE` a file of it; a line `%plugin NAME` stands for a
+    plugin without faults, whose class goes on with the lines behind it.
+    """
+    found: list[Case] = []
+    for block in f"\n{(CORPUS / name).read_text(encoding='utf-8')}".split("\n### ")[1:]:
+        heading, *files = f"{block}\n".split("\n## ")
+        plugins: dict[str, dict[str, str | bytes]] = {}
+        for file in files:
+            place, _, text = file.partition("\n")
+            owner, _, relative = place.partition("/")
+            text = re.sub(
+                r"^%plugin (\w+)(?:\n|\Z)", lambda m: sample(m[1]), text, flags=re.MULTILINE
+            )
+            plugins.setdefault(owner, {})[relative] = text.rstrip("\n") + "\n"
+        found.append(Case(heading=heading.strip(), plugins=plugins))
+    return found

@@ -1,0 +1,182 @@
+"""The trial server: a warm process with one thread that forks a child for each trial.
+
+It imports modules of the environment, never a plugin's, and executes no plugin code itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import select
+import signal
+import socket
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from types import CodeType
+from typing import Any, NoReturn
+
+from devserver.reload.trial_end import End, Ended
+from devserver.reload.trial_fork import PARENT_GONE, ForkedChild, end_orphans
+from devserver.reload.trial_limits import adopt_orphans, die_with_parent
+from devserver.reload.trial_preload import ALWAYS, Preloader
+from devserver.reload.trial_start import command
+from devserver.reload.trial_task import SourceShelf, Task
+from devserver.reload.trial_wire import Channel
+from devserver.runtime.code_cache import CodeCache
+
+
+def main(options: Mapping[str, Any]) -> None:
+    """Serves trials over the socket `fd` until its other end closes or the process `live`, which
+    started this one, is gone. `cache` is the folder of the code cache or None, `refused` are
+    packages that are not to be preloaded, `wanted` modules that are."""
+    live = options["live"]
+
+    def leave(_number: int, _frame: Any) -> NoReturn:
+        raise SystemExit(0)
+
+    def leave_if_alone(_number: int, _frame: Any) -> None:
+        # The system tells the end of the mere thread that started this process as well.
+        if os.getppid() != live:
+            raise SystemExit(0)
+
+    signal.signal(signal.SIGTERM, leave)
+    signal.signal(PARENT_GONE, leave_if_alone)
+    die_with_parent(live, PARENT_GONE)
+    adopt_orphans()
+    gc.disable()
+    with contextlib.suppress(BrokenPipeError, ConnectionError):
+        TrialServer(options).serve()
+
+
+class TrialServer:
+    """Answers one request after the other: with `ended`; with `missing` when it lacks a source
+    that the request counts on; with `cannot` when the system gives it no child."""
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self._options = options
+        self._channel = Channel(socket.socket(fileno=options["fd"]))
+        self._shelf = SourceShelf()
+        self._code = WarmCode(None if options["cache"] is None else Path(options["cache"]))
+        self._preloader = Preloader(refused=options["refused"])
+        self._child: ForkedChild | None = None
+
+    def serve(self) -> None:
+        """Until the other end closes."""
+        self._preload(ALWAYS, is_busy=lambda: False)
+        self._channel.send({"ready": True})
+        self._preload(self._options["wanted"], is_busy=self._is_busy)
+        try:
+            while True:
+                # One that has its start behind it before anybody waits; else it is tried again.
+                with contextlib.suppress(OSError):
+                    self._get_ready()
+                request = self._channel.receive()
+                if request is None:
+                    return
+                self._answer(request)
+        finally:
+            if self._child is not None:
+                self._child.end()
+
+    def _get_ready(self) -> ForkedChild:
+        """The child that waits for the next request. Raises OSError."""
+        child = self._child
+        if child is not None and not child.is_alive():
+            child.end()
+            child = None
+        if child is None:
+            live = self._options["live"]
+            child = ForkedChild(
+                shelf=self._shelf, code=self._code, live=live, control=self._channel
+            )
+        self._child = child
+        return child
+
+    def _answer(self, request: dict[str, Any]) -> None:
+        try:
+            task = self._shelf.unpack(request)
+        except KeyError:
+            self._channel.send({"missing": True})
+            return
+        self._channel.send({"started": True})
+        try:
+            ended = self._tried(request, task.conditions.timeout)
+        except OSError as error:
+            self._channel.send({"cannot": error.strerror or str(error)})
+            return
+        if ended.end is End.STOPPED:
+            raise SystemExit(0)
+        self._channel.send({"ended": ended.to_message()})
+        # The live process imports what passed now too; what did not may still be edited.
+        imported = ended.imported if ended.end is End.PASSED else ()
+        self._preload(imported, is_busy=self._is_busy)
+        if ended.end is End.PASSED:
+            self._code.recall(task, is_busy=self._is_busy)
+
+    def _tried(self, request: dict[str, Any], timeout: float) -> Ended:
+        child = self._get_ready()
+        try:
+            return child.examine(request, timeout)
+        finally:
+            self._child = None
+            child.end()
+            end_orphans()
+
+    def _preload(self, names: Iterable[str], *, is_busy: Callable[[], bool]) -> None:
+        self._preloader.want(names)
+        if not self._preloader.packages:
+            return
+        # Told before, in case that this process does not live through it.
+        self._channel.send({"importing": self._preloader.packages})
+        alone = self._preloader.work(is_busy=is_busy)
+        self._channel.send({"importing": []})
+        if not alone:
+            self._begin_anew()
+        gc.collect()
+        gc.freeze()
+
+    def _begin_anew(self) -> None:
+        """Becomes a fresh process on the same socket: threads cannot be got rid of otherwise."""
+        options = {
+            **self._options,
+            "wanted": self._preloader.wanted,
+            "refused": sorted(self._preloader.refused),
+        }
+        os.set_inheritable(self._channel.fileno(), True)
+        arguments = command(__name__, options)
+        os.execv(arguments[0], arguments)
+
+    def _is_busy(self) -> bool:
+        poller = select.poll()
+        poller.register(self._channel.fileno(), select.POLLIN)
+        return bool(poller.poll(0))
+
+
+class WarmCode(CodeCache):
+    """Has the code of what passed in memory too, so that a child finds it there."""
+
+    def __init__(self, folder: Path | None) -> None:
+        super().__init__(folder)
+        self._known: dict[str, tuple[bytes, CodeType]] = {}
+
+    def code(self, source: bytes, path: str) -> CodeType:
+        known = self._known.get(path)
+        if known is not None and known[0] == source:
+            return known[1]
+        return super().code(source, path)
+
+    def recall(self, task: Task, *, is_busy: Callable[[], bool]) -> None:
+        """Takes the code of the task's files, as far as it is on the disk, until `is_busy()`.
+        Nothing is compiled here: what the compiler makes of a file is the child's risk."""
+        if self._folder is None:
+            return
+        for file in (f for s in (*task.entries, *task.context) for f in s.files.values()):
+            known = self._known.get(str(file.path))
+            if known is not None and known[0] == file.content:
+                continue
+            if is_busy():
+                return
+            code = self._read(self._folder / self._key(file.content, str(file.path)))
+            if code is not None:
+                self._known[str(file.path)] = file.content, code

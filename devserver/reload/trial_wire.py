@@ -1,0 +1,78 @@
+"""Frames over a socket: how the live server and its trial processes talk.
+
+A frame is its length (8 bytes) and a marshalled mapping. Both ends are ours and of one
+interpreter; what a plugin could have written is never read this way.
+"""
+
+from __future__ import annotations
+
+import marshal
+import socket
+import struct
+import time
+from typing import Any
+
+_HEAD = struct.Struct("<Q")
+
+
+class Channel:
+    """One end of a socket pair. A deadline is a `time.monotonic()`; None waits for ever.
+
+    After a TimeoutError or another OSError the channel is of no more use.
+    """
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._socket = connection
+
+    def fileno(self) -> int:
+        """The descriptor of the socket, to poll for what comes."""
+        return self._socket.fileno()
+
+    def send(self, message: dict[str, Any], deadline: float | None = None) -> None:
+        """Raises TimeoutError, or another OSError when the other end is gone."""
+        payload = marshal.dumps(message)
+        self._socket.settimeout(_left(deadline))
+        self._socket.sendall(_HEAD.pack(len(payload)) + payload)
+
+    def receive(self, deadline: float | None = None) -> dict[str, Any] | None:
+        """The next message, None when the other end is gone. Raises TimeoutError."""
+        head = self._read(_HEAD.size, deadline)
+        payload = None if head is None else self._read(_HEAD.unpack(head)[0], deadline)
+        return None if payload is None else marshal.loads(payload)
+
+    def _read(self, size: int, deadline: float | None) -> bytes | None:
+        content = bytearray()
+        while len(content) < size:
+            self._socket.settimeout(_left(deadline))
+            try:
+                part = self._socket.recv(min(size - len(content), 1 << 20))
+            except ConnectionError:
+                return None
+            if not part:
+                return None
+            content += part
+        return bytes(content)
+
+    def is_cut(self) -> bool:
+        """True when the other end is gone and nothing is left to be read."""
+        try:
+            return not self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
+    def cut(self) -> None:
+        """Both ends see the end of the stream, also whoever waits for a message now."""
+        try:
+            self._socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            return
+
+    def close(self) -> None:
+        """Gives the descriptor back."""
+        self._socket.close()
+
+
+def _left(deadline: float | None) -> float | None:
+    return None if deadline is None else max(deadline - time.monotonic(), 0.001)
