@@ -1,0 +1,17 @@
+"""The benchmarks as tests: `pytest -m benchmark tests/benchmarks`."""
+
+from __future__ import annotations
+
+import bench_many_plugins
+import bench_save_to_live
+import pytest
+
+pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(900)]
+
+
+def test_a_save_is_live_near_the_floor_and_no_request_fails() -> None:
+    assert bench_save_to_live.main([]) == 0
+
+
+def test_a_save_among_a_thousand_plugins_is_live_as_soon_as_alone() -> None:
+    assert bench_many_plugins.main([]) == 0
