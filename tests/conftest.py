@@ -16,10 +16,9 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
 _PATIENCE = 5.0
-"""Seconds that a thread gets to end after its test."""
+"""Seconds that threads get to end after their test."""
 _LASTING = ("pytest_timeout", "Dummy-")
 """Beginnings of names; the second are threads that Python did not start and cannot wait for."""
-
 
 
 @pytest.fixture(autouse=True)
@@ -32,8 +31,7 @@ def nothing_is_left() -> Iterator[None]:
     deadline = time.monotonic() + _PATIENCE
     left = _new(before)
     while left and time.monotonic() < deadline:
-        for thread in _threads() - before["threads"]:
-            thread.join(0.01)
+        threading.Event().wait(0.01)
         left = _new(before)
     if left:
         pytest.fail("the test left behind: " + "; ".join(left), pytrace=False)
@@ -41,16 +39,12 @@ def nothing_is_left() -> Iterator[None]:
 
 def _belongings() -> dict[str, set[object]]:
     return {
-        "threads": {*_threads()},
+        "threads": {t for t in threading.enumerate() if not t.name.startswith(_LASTING)},
         "modules": {n for n in sys.modules if n == "plugins" or n.startswith("plugins.")},
         "sys.path": set(sys.path),
         "import finders": {_Same(finder) for finder in sys.meta_path},
         "log handlers": {_Same(h, name) for name, logger in _loggers() for h in logger.handlers},
     }
-
-
-def _threads() -> set[threading.Thread]:
-    return {t for t in threading.enumerate() if not t.name.startswith(_LASTING)}
 
 
 def _loggers() -> Iterator[tuple[str, logging.Logger]]:

@@ -159,7 +159,8 @@ class _Told:
             end=end,
             entry=max(self._entry, 0),
             status=status,
-            failure=self._failure,
+            # One that was interrupted to show its stack may still have come to an end.
+            failure=self._failure if end is End.FAILED else None,
             stack=self.stacks.decode("utf-8", "replace"),
             output=self._output.decode("utf-8", "replace"),
             imported=self._imported,

@@ -11,7 +11,6 @@ from typing import Any
 from flask import Blueprint, Flask, jsonify, request
 from flask.json.provider import DefaultJSONProvider
 from werkzeug.exceptions import HTTPException
-from werkzeug.routing import Rule
 
 from devserver.core.errors import DevServerError, PermissionDenied, PluginUnavailable
 from devserver.core.names import normalise
@@ -129,18 +128,18 @@ def listed(app: Flask) -> tuple[RouteEntry, ...]:
 
 
 def _add(app: Flask, route: Route, run: AsyncBridge) -> None:
-    rule = Rule(route.rule)
-    rule.bind(type(app.url_map)(converters=app.url_map.converters))
-    view = bound(route.view, frozenset(rule.arguments), run)
-    view.__name__ = getattr(route.view, "__name__", "view")
-    view.__doc__ = route.view.__doc__
-    view.summary = route.summary  # type: ignore[attr-defined]
     endpoint = route.name
     number = 1
     while endpoint in app.view_functions:
         number += 1
         endpoint = f"{route.name}#{number}"
-    app.add_url_rule(route.rule, endpoint, view, methods=list(route.methods), **route.options)
+    app.add_url_rule(route.rule, endpoint, methods=list(route.methods), **route.options)
+    (rule,) = app.url_map.iter_rules(endpoint)
+    view = bound(route.view, frozenset(rule.arguments), run)
+    view.__name__ = getattr(route.view, "__name__", "view")
+    view.__doc__ = route.view.__doc__
+    view.summary = route.summary  # type: ignore[attr-defined]
+    app.view_functions[endpoint] = view
 
 
 def _refuse_conflicts(app: Flask) -> None:

@@ -46,6 +46,27 @@ class Context:
     self_name: str | None = None
     method: str = ""
 
+    def inside(
+        self,
+        scope: Scope | None = None,
+        *,
+        lazy: bool = False,
+        optional: bool = False,
+        conditional: bool = False,
+        guarded: bool = False,
+    ) -> Context:
+        """The context of a part of this one: what holds outside holds there too."""
+        return Context(
+            scope or self.scope,
+            self.lazy or lazy,
+            self.optional or optional,
+            self.conditional or conditional,
+            self.guarded or guarded,
+            self.owner,
+            self.self_name,
+            self.method,
+        )
+
 
 @dataclass(slots=True)
 class Reference:
