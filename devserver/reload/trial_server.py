@@ -102,6 +102,8 @@ class TrialServer:
         self._channel.send({"started": True})
         try:
             ended = self._tried(request, task.conditions.timeout)
+            if ended.end is End.FAULT:
+                ended = self._tried(request, task.conditions.timeout)
         except OSError as error:
             self._channel.send({"cannot": error.strerror or str(error)})
             return

@@ -155,6 +155,10 @@ class _Told:
         del self.stacks[:-_STACKS_KEPT]
 
     def ended(self, end: End, status: int) -> Ended:
+        fault = self._fault
+        if self._entry < 0 and end in (End.EXITED, End.SIGNALLED):
+            # Plugin code had no part in it.
+            end, fault = End.FAULT, "its process ended before it began"
         return Ended(
             end=end,
             entry=max(self._entry, 0),
@@ -164,7 +168,7 @@ class _Told:
             stack=self.stacks.decode("utf-8", "replace"),
             output=self._output.decode("utf-8", "replace"),
             imported=self._imported,
-            fault=self._fault,
+            fault=fault,
         )
 
 

@@ -21,11 +21,14 @@ def plugin_frames(error: BaseException) -> list[tuple[ModuleTable, traceback.Fra
         frame = trace.tb_frame
         loader = frame.f_globals.get("__loader__")
         if isinstance(loader, GenerationLoader):
-            name = frame.f_globals.get("__name__", "")
-            line = _line(loader.table, name, trace.tb_lineno)
             code = frame.f_code
+            lines = _lines_of(loader.table, code.co_filename)[trace.tb_lineno - 1 : trace.tb_lineno]
             summary = traceback.FrameSummary(
-                code.co_filename, trace.tb_lineno, code.co_name, lookup_line=False, line=line
+                code.co_filename,
+                trace.tb_lineno,
+                code.co_name,
+                lookup_line=False,
+                line="".join(lines),
             )
             found.append((loader.table, summary))
         trace = trace.tb_next
@@ -72,16 +75,25 @@ def diagnostic_for(
             source_lines=(origin.text.rstrip("\n"),) if origin.text else (),
             hint=hint,
         )
+    if place is None:
+        return Diagnostic(
+            code=code, severity=Severity.ERROR, message=message, plugin=plugin, hint=hint
+        )
+    table, frame = place
+    number = frame.lineno or 1
+    lines = _lines_of(table, frame.filename)
     return Diagnostic(
         code=code,
         severity=Severity.ERROR,
         message=message,
         plugin=plugin,
-        file=None if place is None else _relative(place[0].source, place[1].filename),
-        line=None if place is None else place[1].lineno,
-        source_lines=() if place is None or not place[1].line else (place[1].line,),
+        file=_relative(source, frame.filename),
+        line=number,
+        source_lines=tuple(lines[number - 1 : number]),
+        lines_before=tuple(lines[max(0, number - 3) : number - 1]),
+        lines_after=tuple(lines[number : number + 1]),
         hint=hint,
-        traceback=format_error(origin) if frames else None,
+        traceback=format_error(origin),
     )
 
 
@@ -102,12 +114,12 @@ def forget_source(tables: Iterable[ModuleTable]) -> None:
             linecache.cache.pop(str(file.path), None)
 
 
-def _line(table: ModuleTable, name: str, number: int) -> str:
-    file = table.file_of(name)
-    if file is None:
-        return ""
-    lines = file.content.decode("utf-8", "replace").splitlines()
-    return lines[number - 1] if 0 < number <= len(lines) else ""
+def _lines_of(table: ModuleTable, filename: str) -> list[str]:
+    """The lines of a file as this generation has it."""
+    for file in table.source.files.values():
+        if str(file.path) == filename:
+            return file.content.decode("utf-8", "replace").splitlines()
+    return []
 
 
 def _relative(source: PluginSource | None, filename: str) -> str:

@@ -24,6 +24,8 @@ _NO_PLUGINS = frozenset(
 )
 """Packages whose classes are no plugins of ours."""
 
+_MOST_BASES = 50
+
 Member = tuple[ModuleAnalysis, Class]
 
 
@@ -118,6 +120,8 @@ def _ascend(
 ) -> tuple[Ancestry, bool]:
     if any(known is found for _, known in members):
         return Ancestry.OTHER, True
+    if len(members) >= _MOST_BASES:
+        return Ancestry.UNKNOWN, False
     members.append((analysis, found))
     ancestry, complete = Ancestry.OTHER, True
     for base in found.bases:

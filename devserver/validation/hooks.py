@@ -136,7 +136,7 @@ def _mentions(name: str, texts: Iterable[bytes]) -> int:
 
 def is_slip(written: str, meant: str) -> bool:
     """True when one letter is wrong, missing, doubled or swapped with its neighbour."""
-    if written in _REAL_WORDS or written == meant:
+    if abs(len(written) - len(meant)) > 1 or written == meant or written in _REAL_WORDS:
         return False
     if meant.startswith(written) or written.startswith(meant):
         return False

@@ -59,6 +59,7 @@ class Lookup:
     def __init__(self, plugins: Mapping[str, Candidate]) -> None:
         self._plugins = plugins
         self._stored: dict[str, set[str]] | None = None
+        self._found: dict[tuple[str, str], Found] = {}
 
     # -- modules and names -------------------------------------------------------------------
 
@@ -90,6 +91,8 @@ class Lookup:
             return Presence.UNKNOWN
         if f"{module}.{name}" in candidate.module_names or name in GIVEN:
             return Presence.PRESENT
+        if len(_seen) > _DEPTH:
+            return Presence.UNKNOWN
         analysis = candidate.modules.get(module)
         if analysis is None:
             unreadable = module in candidate.source.modules()
@@ -174,10 +177,18 @@ class Lookup:
             module = deeper
         return Place(module=module, name=None)
 
-    def find(self, analysis: ModuleAnalysis, dotted: str, _depth: int = 0) -> Found:
-        """What a dotted name at the top level of a module stands for."""
+    def find(self, analysis: ModuleAnalysis, dotted: str, depth: int = 0) -> Found:
+        """What a dotted name at the top level of a module stands for. `depth` counts the
+        aliases that led here."""
+        asked = (analysis.name, dotted)
+        if asked not in self._found:
+            self._found[asked] = _NOTHING  # the answer to whoever goes round in a circle
+            self._found[asked] = self._find(analysis, dotted, depth)
+        return self._found[asked]
+
+    def _find(self, analysis: ModuleAnalysis, dotted: str, depth: int) -> Found:
         head, _, rest = dotted.partition(".")
-        if _depth > _DEPTH or head in analysis.rebound:
+        if depth > _DEPTH or head in analysis.rebound:
             return _NOTHING
         own = analysis.class_named(head) or analysis.function(head)
         targets = list(_bindings(analysis, head))
@@ -185,13 +196,13 @@ class Lookup:
             return _NOTHING if rest or targets else Found(analysis=analysis, definition=own)
         if len(targets) == 1:
             module, name = targets[0]
-            return self._follow(analysis, module, name, rest, _depth)
+            return self._follow(analysis, module, name, rest, depth)
         alias = analysis.assigned.get(head, "?")
         if not targets and alias != "?" and not alias.endswith("()") and not rest:
-            return self.find(analysis, alias, _depth + 1)
+            return self.find(analysis, alias, depth + 1)
         if targets or head in analysis.bound:
             return _NOTHING
-        return self._from_star(analysis, dotted, _depth)
+        return self._from_star(analysis, dotted, depth)
 
     def _follow(
         self, analysis: ModuleAnalysis, found: Import, name: str | None, rest: str, depth: int

@@ -69,12 +69,20 @@ def analyse_module(content: bytes, *, name: str, file: str, is_package: bool) ->
     Raises Unparsable.
     """
     parsed = parse(content)
+    return _finished(_walked(parsed), parsed, name, file, is_package)
+
+
+def _walked(parsed: Parsed) -> Walk:
+    """The walk over a module; one that has seen nothing where the nesting is too deep."""
     walk = Walk(parsed.source, _HANDLERS)
-    if parsed.tree is None:
-        walk.is_open = True
-    else:
-        walk.run(parsed.tree)
-    return _finished(walk, parsed, name, file, is_package)
+    try:
+        if parsed.tree is not None:
+            walk.run(parsed.tree)
+            return walk
+    except RecursionError:
+        walk = Walk(parsed.source, _HANDLERS)
+    walk.is_open = True
+    return walk
 
 
 def _finished(walk: Walk, parsed: Parsed, name: str, file: str, is_package: bool) -> ModuleAnalysis:

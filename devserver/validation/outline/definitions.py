@@ -81,13 +81,13 @@ def visit_lambda(walk: Walk, node: ast.Lambda, context: Context) -> None:
         scope.bind(name)
     walk.push(node.args.defaults, context)
     walk.push(node.args.kw_defaults, context)
-    walk.push([node.body], replace(context, scope=scope, lazy=True))
+    walk.push([node.body], context.inside(scope, lazy=True))
 
 
 def visit_comprehension(walk: Walk, node: ast.expr, context: Context) -> None:
     """Comprehensions and generator expressions."""
     scope = Scope(Kind.INNER, context.scope, context.scope.qualname)
-    walk.push_children(node, replace(context, scope=scope))
+    walk.push_children(node, context.inside(scope))
 
 
 def visit_yield(walk: Walk, node: ast.expr, context: Context) -> None:

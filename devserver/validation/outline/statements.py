@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable
-from dataclasses import replace
 
 from devserver.validation.outline import expressions
 from devserver.validation.outline.drafts import Kind, attribute_of
@@ -95,9 +94,7 @@ def visit_if(walk: Walk, node: ast.If, context: Context) -> None:
     truth = expressions.truth(node.test)
     walk.push([node.test], context)
     if truth is None:
-        inside = replace(
-            context, conditional=True, guarded=context.guarded or _asks(walk, node.test)
-        )
+        inside = context.inside(conditional=True, guarded=_asks(walk, node.test))
         walk.push(node.body, inside)
         walk.push(node.orelse, inside)
         return
@@ -113,7 +110,7 @@ def visit_if(walk: Walk, node: ast.If, context: Context) -> None:
 
 def visit_if_expression(walk: Walk, node: ast.IfExp, context: Context) -> None:
     """`a if b else c`."""
-    inside = replace(context, guarded=True) if _asks(walk, node.test) else context
+    inside = context.inside(guarded=_asks(walk, node.test))
     walk.push([node.test], context)
     walk.push([node.body, node.orelse], inside)
 
@@ -121,7 +118,7 @@ def visit_if_expression(walk: Walk, node: ast.IfExp, context: Context) -> None:
 def visit_all_of(walk: Walk, node: ast.BoolOp, context: Context) -> None:
     """`hasattr(a, "b") and a.b()`."""
     asks = any(_asks(walk, v) for v in node.values)
-    walk.push(node.values, replace(context, guarded=True) if asks else context)
+    walk.push(node.values, context.inside(guarded=asks))
 
 
 def _asks(walk: Walk, test: ast.expr) -> bool:
@@ -147,7 +144,7 @@ def visit_type_alias(_walk: Walk, node: ast.AST, context: Context) -> None:
 
 def visit_conditional(walk: Walk, node: ast.AST, context: Context) -> None:
     """Loops and `match`: what is inside may not run."""
-    walk.push_children(node, replace(context, conditional=True))
+    walk.push_children(node, context.inside(conditional=True))
 
 
 def visit_pattern(walk: Walk, node: ast.MatchAs | ast.MatchStar, context: Context) -> None:
@@ -167,18 +164,16 @@ def visit_match_mapping(walk: Walk, node: ast.MatchMapping, context: Context) ->
 def visit_try(walk: Walk, node: ast.Try, context: Context) -> None:
     """`try`: what its handlers catch is optional in its body, and what they do as a substitute."""
     swallowed = {n for h in node.handlers if not _raises(h) for n in _caught(h.type)}
-    inside = replace(
-        context,
-        optional=context.optional or bool(swallowed & _IMPORT_ERRORS),
-        guarded=context.guarded or bool(swallowed & _LOOKUP_ERRORS),
+    inside = context.inside(
+        optional=bool(swallowed & _IMPORT_ERRORS), guarded=bool(swallowed & _LOOKUP_ERRORS)
     )
     walk.push(node.body, inside)
     for handler in node.handlers:
         if handler.name is not None:
             context.scope.bind(handler.name)
         walk.push([handler.type], context)
-        walk.push(handler.body, replace(inside, conditional=True))
-    walk.push(node.orelse, replace(context, conditional=True) if swallowed else context)
+        walk.push(handler.body, inside.inside(conditional=True))
+    walk.push(node.orelse, context.inside(conditional=bool(swallowed)))
     walk.push(node.finalbody, context)
 
 
@@ -203,9 +198,7 @@ def visit_with(walk: Walk, node: ast.With | ast.AsyncWith, context: Context) -> 
         walk.push([call], context)
         if item.optional_vars is not None:
             _assign(walk, item.optional_vars, None, context)
-    inside = replace(
-        context,
-        optional=context.optional or bool(caught & _IMPORT_ERRORS),
-        guarded=context.guarded or bool(caught & _LOOKUP_ERRORS),
+    inside = context.inside(
+        optional=bool(caught & _IMPORT_ERRORS), guarded=bool(caught & _LOOKUP_ERRORS)
     )
     walk.push(node.body, inside)

@@ -74,7 +74,7 @@ function placeOf(d) {
   return d.file ? [d.file, d.line, d.column].filter((part) => part != null).join(":") : "";
 }
 
-/** The judged source lines with their numbers; the marked text stands out. */
+/** The judged source lines with their numbers and what is around them; the marked text stands out. */
 function frameOf(d) {
   const lines = d.source_lines ?? [];
   if (lines.length === 0 || d.line == null) return null;
@@ -84,7 +84,13 @@ function frameOf(d) {
       el("span", { className: "at" }, d.line + index),
       el("code", {}, before, marked && el("mark", {}, marked), after || (marked ? "" : " ")));
   });
-  return el("div", { className: "frame", tabIndex: 0, role: "group", "aria-label": "Source" }, numbered);
+  const before = d.lines_before ?? [];
+  const around = (texts, first) => texts.map((text, index) =>
+    el("div", { className: "line around" },
+      el("span", { className: "at" }, first + index), el("code", {}, text || " ")));
+  return el("div", { className: "frame", tabIndex: 0, role: "group", "aria-label": "Source" },
+    around(before, d.line - before.length), numbered,
+    around(d.lines_after ?? [], d.line + lines.length));
 }
 
 /** The first and the last marked character of a line, as half-open offsets. */

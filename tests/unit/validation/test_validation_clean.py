@@ -121,6 +121,9 @@ ENCODED: dict[str, Any] = {
     "a mark and CRLF": {"plugin.py": b"\xef\xbb\xbf" + FIRST.replace("\n", "\r\n").encode()},
     "a manifest with a mark": {"plugin.py": FIRST, "manifest.json": '\ufeff{"version": "1"}'},
     "a deep elif chain": FIRST + "if 0: pass\n" + "elif X == 1: pass\n" * 900,
+    "a long sign": f"{FIRST}    n = {'-' * 900}1\n",
+    "many bases": FIRST + "".join(f"class X{n}(X{n - 1 or ''}): pass\n" for n in range(1, 900)),
+    "a long chain of names": FIRST + "a0 = X\n" + "".join(f"a{n + 1} = a{n}\n" for n in range(900)),
     "a long sum": FIRST + "n = " + " + ".join("1" for _ in range(1500)) + "\n",
 }
 
