@@ -5,14 +5,14 @@ from __future__ import annotations
 import platform
 from collections.abc import Iterator
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.specifiers import InvalidSpecifier
 from packaging.version import Version
 
 from devserver.core.diagnostics import Diagnostic, Severity
 from devserver.validation.analysis import Import, ModuleAnalysis, Use
 from devserver.validation.calls import signature_at
 from devserver.validation.candidate import MANIFEST, Candidate, World
-from devserver.validation.distributions import host_version
+from devserver.validation.distributions import host_version, specifier_of
 from devserver.validation.findings import error, finding, warning
 from devserver.validation.lookup import Lookup, Place, Presence
 from devserver.validation.manifest_file import value_span
@@ -53,7 +53,7 @@ def _version(
     content = candidate.source.files[MANIFEST].content
     span = value_span(content, field) or value_span(content, "nexus_version")
     try:
-        specifier = _specifier(wanted)
+        specifier = specifier_of(wanted)
     except InvalidSpecifier:
         hint = 'write something like ">=3.11"'
         message = f"{field} {wanted!r} is no version specifier"
@@ -64,12 +64,6 @@ def _version(
     if version is not None and not specifier.contains(version, prereleases=True):
         message = f"it needs {subject} {specifier}, this is {version}"
         yield error(candidate, code, message, file=candidate.manifest_file, span=span)
-
-
-def _specifier(text: str) -> SpecifierSet:
-    """A bare version means that one or a later one."""
-    bare = text.strip()
-    return SpecifierSet(f">={bare}" if bare[:1].isdigit() else bare)
 
 
 def _misfitting_calls(candidate: Candidate, world: World) -> Iterator[Diagnostic]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.specifiers import InvalidSpecifier
 
 from devserver.core.diagnostics import Diagnostic
 from devserver.core.names import normalise
 from devserver.validation.analysis import Span
 from devserver.validation.candidate import Candidate, Dependency, World
-from devserver.validation.distributions import REQUIREMENTS, requirements_in
+from devserver.validation.distributions import REQUIREMENTS, requirements_in, specifier_of
 from devserver.validation.entry import stated_version
 from devserver.validation.findings import did_you_mean, error, warning
 from devserver.validation.lookup import ROOT, Lookup
@@ -53,7 +53,7 @@ def _declared(
     if not dependency.specifier:
         return
     try:
-        wanted = SpecifierSet(dependency.specifier)
+        wanted = specifier_of(dependency.specifier)
     except InvalidSpecifier:
         message = f"{dependency.specifier!r} is no version specifier"
         hint = f'write something like "{name}>=1.2,<2"'
@@ -175,7 +175,7 @@ def _conflicts(candidate: Candidate, world: World) -> Iterator[Diagnostic]:
 
 def _conflict(candidate: Candidate, name: str, message: str) -> Diagnostic:
     hint = f"disable one of them: `sysctl plugins disable {name}`"
-    return error(candidate, "DEP006", message, file=candidate.manifest_file, hint=hint)
+    return error(candidate, "DEP009", message, file=candidate.manifest_file, hint=hint)
 
 
 # -- distributions ----------------------------------------------------------------------------

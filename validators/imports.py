@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 
 from devserver.core.diagnostics import Diagnostic, Severity
 from devserver.validation.analysis import Import, ImportedName, ModuleAnalysis, Span, Use
@@ -78,7 +79,10 @@ class _Module:
             if found.optional:
                 message = f"the optional module {absolute!r} is not there"
             hint = hint_for_missing_module(self._candidate, absolute)
-            yield self._tell(found, "IMP001", message, found.span, hint)
+            told = self._tell(found, "IMP001", message, found.span, hint)
+            if told.is_error and _changes_the_path(self._candidate):
+                told = replace(told, severity=Severity.WARNING)
+            yield told
         elif presence is Presence.PRESENT:
             for imported in found.names:
                 if imported.name == "*":
@@ -189,6 +193,12 @@ class _Module:
     def _is_loaded(self) -> bool:
         """False for a module that may never run: a script, or one that is imported when needed."""
         return self._analysis.name in loaded_modules(self._candidate, self._world)
+
+
+def _changes_the_path(candidate: Candidate) -> bool:
+    """True when the plugin may make importable what is not yet."""
+    texts = [f.content for f in candidate.source.modules().values()]
+    return any(word in text for text in texts for word in (b"sys.path", b"addsitedir"))
 
 
 validator = ImportsCheck()

@@ -69,17 +69,16 @@ class Attempts:
         for key, reading in readings.items():
             self._catalog.put(key, reading.candidate)
         found = tuple(p for r in readings.values() for p in r.problems)
+        with watch.step("validate"):
+            if judged is None and settings.validates and not force:
+                judged = () if has_errors(found) else self._validate(readings)
+        found = (*found, *(judged or ()))
         try:
-            keys = self._affected(readings)
-            order = tuple(self._catalog.graph.order(keys))
+            order = tuple(graph.order(self._affected(readings)))
         except DependencyCycle as error:
             order = tuple(sorted(readings))
-            found = (*found, _cycle(error, main))
-        if not has_errors(found):
-            with watch.step("validate"):
-                if judged is None and settings.validates and not force:
-                    judged = self._validate(readings)
-            found = (*found, *(judged or ()))
+            if not has_errors(found):
+                found = (*found, _cycle(error, main))
         if has_errors(found):
             attempt = Attempt(
                 result=Result.REJECTED,

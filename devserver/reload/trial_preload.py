@@ -42,7 +42,8 @@ class Preloader:
 
     def want(self, names: Iterable[str]) -> None:
         """These are imported by the next `work`."""
-        new = [n for n in names if n not in self._seen and _package(n) not in self.refused]
+        known = self._seen
+        new = [n for n in dict.fromkeys(names) if not (n in known or _package(n) in self.refused)]
         self._seen.update(new)
         self._waiting += new
 

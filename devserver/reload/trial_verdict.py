@@ -81,7 +81,7 @@ def _exit(status: int, name: str, call: str) -> tuple[str, str, str]:
 
 
 def _signal(number: int, name: str, call: str) -> tuple[str, str, str]:
-    shown = _name_of(number)
+    shown, meaning = _name_of(number)
     if call in ("os.kill", "os.killpg"):
         hint = "this would end the whole server; send signals only to what the plugin started"
         return "RUN012", f"'import' of {name!r} ended its process with {call} ({shown})", hint
@@ -93,16 +93,16 @@ def _signal(number: int, name: str, call: str) -> tuple[str, str, str]:
         return "RUN012", f"'import' of {name!r} was killed ({shown})", hint
     return (
         "RUN012",
-        f"'import' of {name!r} crashed the interpreter: {shown} ({signal.strsignal(number)})",
+        f"'import' of {name!r} crashed the interpreter: {shown} ({meaning})",
         "a C extension or ctypes did this, called from the line that is shown",
     )
 
 
-def _name_of(number: int) -> str:
+def _name_of(number: int) -> tuple[str, str]:
     try:
-        return signal.Signals(number).name
+        return signal.Signals(number).name, signal.strsignal(number) or "no description"
     except ValueError:
-        return f"signal {number}"
+        return f"signal {number}", "unknown"
 
 
 def _located(

@@ -125,8 +125,10 @@ class _Told:
 
     def take_report(self, content: bytes) -> None:
         self._line += content
-        *lines, rest = self._line.split(b"\n")
-        self._line = rest[:_LONGEST_REPORT]
+        if b"\n" not in content:
+            del self._line[_LONGEST_REPORT:]
+            return
+        *lines, self._line = self._line.split(b"\n")
         for line in lines:
             try:
                 message = json.loads(line)

@@ -55,8 +55,9 @@ class Channel:
 
     def is_cut(self) -> bool:
         """True when the other end is gone and nothing is left to be read."""
+        self._socket.settimeout(0)
         try:
-            return not self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            return not self._socket.recv(1, socket.MSG_PEEK)
         except BlockingIOError:
             return False
         except OSError:

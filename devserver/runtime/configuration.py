@@ -109,7 +109,7 @@ def _problem(
     column: int | None = None,
 ) -> Diagnostic:
     return Diagnostic(
-        code="CFG002",
+        code="CFG001",
         severity=Severity.ERROR,
         message=message,
         plugin=plugin,

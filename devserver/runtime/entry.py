@@ -50,7 +50,7 @@ def _classes(module: ModuleType, package: str) -> list[type[BasePlugin]]:
         for value in vars(module).values()
         if isinstance(value, type)
         and issubclass(value, BasePlugin)
-        and value.__module__.startswith(package)
+        and f"{value.__module__}.".startswith(f"{package}.")
         and not inspect.isabstract(value)
     }
     # A base of another candidate is not meant itself.

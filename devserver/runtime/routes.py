@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,21 +96,25 @@ class AsyncBridge:
 
 
 def mount(app: Flask, offers: Iterable[Any], run: AsyncBridge) -> None:
-    """Adds Routers and Blueprints to a generation's app.
+    """Adds Routers and Blueprints to a generation's app. What an earlier offer answers already
+    stays with it.
 
-    Raises RouteConflict, TypeError for what is neither, or whatever Flask raises.
+    Raises RouteConflict for two routes of one offer that answer the same, TypeError for an
+    offer of another kind, or whatever Flask raises.
     """
+    taken: dict[tuple[str, str], str] = {}
     for offer in offers:
+        known = dict(taken)
         if isinstance(offer, Router):
             for route in offer.routes:
-                _add(app, route, run)
+                _add(app, route, run, known)
         elif isinstance(offer, Blueprint):
             app.register_blueprint(offer)
         else:
             raise TypeError(
                 f"{type(offer).__module__}.{type(offer).__name__} is no Router or Flask Blueprint"
             )
-    _refuse_conflicts(app)
+        taken = _answered(app)
 
 
 def listed(app: Flask) -> tuple[RouteEntry, ...]:
@@ -127,13 +131,16 @@ def listed(app: Flask) -> tuple[RouteEntry, ...]:
     )
 
 
-def _add(app: Flask, route: Route, run: AsyncBridge) -> None:
+def _add(app: Flask, route: Route, run: AsyncBridge, taken: Mapping[tuple[str, str], str]) -> None:
+    methods = [m for m in route.methods if (_shape(route.rule), m) not in taken]
+    if not methods:
+        return
     endpoint = route.name
     number = 1
     while endpoint in app.view_functions:
         number += 1
         endpoint = f"{route.name}#{number}"
-    app.add_url_rule(route.rule, endpoint, methods=list(route.methods), **route.options)
+    app.add_url_rule(route.rule, endpoint, methods=methods, **route.options)
     (rule,) = app.url_map.iter_rules(endpoint)
     view = bound(route.view, frozenset(rule.arguments), run)
     view.__name__ = getattr(route.view, "__name__", "view")
@@ -142,7 +149,8 @@ def _add(app: Flask, route: Route, run: AsyncBridge) -> None:
     app.view_functions[endpoint] = view
 
 
-def _refuse_conflicts(app: Flask) -> None:
+def _answered(app: Flask) -> dict[tuple[str, str], str]:
+    """(shape of the rule, method) → endpoint. Raises RouteConflict where two answer the same."""
     taken: dict[tuple[str, str], str] = {}
     for rule in app.url_map.iter_rules():
         for method in (rule.methods or set()) - _BASE_METHODS:
@@ -154,6 +162,7 @@ def _refuse_conflicts(app: Flask) -> None:
                     hint="remove one of them, or give it another path",
                 )
             taken[place] = rule.endpoint
+    return taken
 
 
 def _shape(rule: str) -> str:

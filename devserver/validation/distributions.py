@@ -11,6 +11,7 @@ from importlib import metadata
 
 from packaging.markers import UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
@@ -80,6 +81,20 @@ def requirements_in(text: str) -> Iterator[RequirementLine]:
             column = len(raw) - len(raw.lstrip()) + 1
             end = max(len(line), column) + 1 if start == number else column + 1
             yield _parsed(entry, Span(start, column, start, end))
+
+
+def specifier_of(text: str) -> SpecifierSet:
+    """A version specifier as authors write it: `*` is any version, `1.2` that or a later one,
+    `1.2.*` any of that series.
+
+    Raises InvalidSpecifier.
+    """
+    bare = text.strip()
+    if bare == "*":
+        return SpecifierSet("")
+    if bare[:1].isdigit():
+        return SpecifierSet(f"=={bare}" if bare.endswith(".*") else f">={bare}")
+    return SpecifierSet(bare)
 
 
 def _is_location(entry: str) -> bool:

@@ -28,14 +28,14 @@ _HIDES_MODULES = re.compile(
 
 
 class Environment:
-    """Answers for the interpreter that runs it; keeps what it found until `forget()`, or until
-    a folder of sys.path changes."""
+    """Answers for the interpreter that runs it. What was found is kept until a folder of
+    sys.path changes, what was not found until the next `refresh()`."""
 
     def __init__(self) -> None:
         self._stamp: object = None
         self._specs: dict[str, ModuleSpec | None] = {}
-        self._sources: dict[str, bytes | None] = {}
-        self._analyses: dict[str, ModuleAnalysis | None] = {}
+        self._sources: dict[str, tuple[object, bytes | None]] = {}
+        self._analyses: dict[str, tuple[bytes, ModuleAnalysis | None]] = {}
         self.distributions = Distributions()
 
     def forget(self) -> None:
@@ -47,12 +47,14 @@ class Environment:
         self._stamp = None
 
     def refresh(self) -> None:
-        """Forgets when a folder of sys.path has changed since the last time."""
-        stamp = (tuple(sys.path), tuple(_changed(p) for p in sys.path))
+        """Has modules seen that have been installed since the last time."""
+        stamp = (tuple(sys.path), tuple(map(_stamp_of, sys.path)))
         if stamp != self._stamp:
             self.forget()
             importlib.machinery.PathFinder.invalidate_caches()
             self._stamp = stamp
+        for name in [n for n, spec in self._specs.items() if spec is None]:
+            del self._specs[name]
 
     # -- modules -----------------------------------------------------------------------------
 
@@ -120,20 +122,21 @@ class Environment:
         return content is None or _HIDES_MODULES.search(content) is not None
 
     def _source(self, module: str) -> bytes | None:
-        if module not in self._sources:
-            spec = self._spec(module)
-            origin = None if spec is None else spec.origin
-            self._sources[module] = _read(origin)
-        return self._sources[module]
+        spec = self._spec(module)
+        origin = None if spec is None else spec.origin
+        if origin is None or not origin.endswith(".py"):
+            return None
+        stamp = _stamp_of(origin)
+        known = self._sources.get(module)
+        if known is None or known[0] != stamp:
+            known = self._sources[module] = (stamp, _read(origin))
+        return known[1]
 
     def _analysis(self, module: str, content: bytes) -> ModuleAnalysis | None:
-        if module not in self._analyses:
-            try:
-                found = analyse_module(content, name=module, file="", is_package=False)
-            except Unparsable:
-                found = None
-            self._analyses[module] = found
-        return self._analyses[module]
+        known = self._analyses.get(module)
+        if known is None or known[0] is not content:
+            known = self._analyses[module] = (content, _analysed(module, content))
+        return known[1]
 
 
 @cache
@@ -205,19 +208,26 @@ def _is_promised(top: str) -> bool:
     )
 
 
-def _changed(folder: str) -> int:
+def _stamp_of(path: str) -> object:
+    """What changes when a file or folder does."""
     try:
-        return Path(folder or ".").stat().st_mtime_ns
+        found = Path(path or ".").stat()
     except OSError:
-        return 0
-
-
-def _read(origin: str | None) -> bytes | None:
-    if origin is None or not origin.endswith(".py"):
         return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _read(path: str) -> bytes | None:
     try:
-        return Path(origin).read_bytes()
+        return Path(path).read_bytes()
     except OSError:
+        return None
+
+
+def _analysed(module: str, content: bytes) -> ModuleAnalysis | None:
+    try:
+        return analyse_module(content, name=module, file="", is_package=False)
+    except Unparsable:
         return None
 
 

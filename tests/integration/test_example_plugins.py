@@ -87,7 +87,6 @@ def test_every_example_says_what_it_is(shop: Lab) -> None:
         assert all(route.summary for route in generation.routes), name
 
 
-
 def test_hello_is_a_page_and_an_edited_greeting_shows(shop: Lab) -> None:
     page = shop.get("/hello/")
     assert page.mimetype == "text/html"
@@ -96,7 +95,6 @@ def test_hello_is_a_page_and_an_edited_greeting_shows(shop: Lab) -> None:
     edit(shop, "hello.py", "Hello from a plugin", "Good morning")
 
     assert "<h1>Good morning</h1>" in shop.get("/hello/").text
-
 
 
 def quick_clock(lab: Lab) -> None:
@@ -133,7 +131,6 @@ def test_others_hear_the_clock(examples: Lab) -> None:
     assert heard[:3] == list(range(heard[0], heard[0] + 3))
 
 
-
 def test_users_are_listed_added_and_removed(shop: Lab) -> None:
     assert shop.json("/users/") == [{"name": "Ada", "email": "ada@example.org"}]
 
@@ -159,7 +156,6 @@ def test_only_who_may_manage_users_adds_one(shop: Lab) -> None:
     assert answer.status_code == 403
     assert "users.manage" in answer.text
     assert len(shop.json("/users/")) == 1
-
 
 
 def test_orders_are_placed_listed_and_found(shop: Lab) -> None:
@@ -205,7 +201,6 @@ def test_the_report_adds_up_what_each_user_ordered(shop: Lab) -> None:
     assert run("orders", "report", {"customer": "Grace"}) == {"Grace": 70}
 
 
-
 def test_the_mailer_writes_to_who_ordered(shop: Lab) -> None:
     order(shop)
 
@@ -235,7 +230,6 @@ def test_a_sender_that_is_no_address_fails_the_health_check_and_the_old_one_stay
     assert "no address" in (outcome.error or "")
     order(shop)
     assert letters(shop, 1)[0]["sender"] == "shop@example.org"
-
 
 
 def test_a_new_model_of_users_comes_to_all_that_depend_on_it_and_everything_is_kept(

@@ -432,3 +432,29 @@ def test_permissions_and_metrics_are_told(lab: Lab) -> None:
     assert details["permissions"] == [{"key": "users.view", "description": "View users"}]
     assert details["metrics"]["requests"] == 1
     assert details["routes"]["count"] == 2
+
+
+def test_a_route_of_routes_py_gives_way_to_one_of_register_routes(lab: Lab) -> None:
+    lab.write(
+        "users/routes.py",
+        """
+from devserver.sdk import Router
+
+def get_router():
+    router = Router()
+
+    @router.get("/version")
+    def version():
+        return {"version": "of routes.py"}
+
+    @router.get("/other")
+    def other():
+        return {"other": True}
+
+    return router
+""",
+    )
+    lab.write("users", plugin("users"))
+    lab.start()
+    assert lab.json("/users/version")["version"] == 1
+    assert lab.json("/users/other") == {"other": True}

@@ -11,12 +11,11 @@ from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
-from validation_worlds import candidate, codes, findings, sample
+from validation_worlds import candidate
 
-from devserver.validation.distributions import Distributions, requirements_in
+from devserver.validation.distributions import Distributions, requirements_in, specifier_of
 from devserver.validation.hints import hint_for_missing_module
 from devserver.validation.lookup import Presence
-from devserver.validation.manifest_file import read_manifest
 from devserver.validation.resolve import Environment
 
 HERE, GONE, OPEN = Presence.PRESENT, Presence.ABSENT, Presence.UNKNOWN
@@ -105,6 +104,19 @@ def test_a_newly_installed_module_is_seen(folder: Path) -> None:
     assert environment.module("fresh_package.other") is GONE
 
 
+def test_a_library_that_is_being_edited_is_read_anew(folder: Path) -> None:
+    (folder / "some_library").mkdir()
+    (folder / "some_library" / "__init__.py").write_text("one = 1\n")
+    environment = Environment()
+    assert environment.name("some_library", "two") is GONE
+    assert environment.name("some_library", "part") is GONE
+    (folder / "some_library" / "__init__.py").write_text("one = two = 1\n")
+    (folder / "some_library" / "part.py").write_text("")
+    environment.refresh()
+    assert environment.name("some_library", "two") is HERE
+    assert environment.name("some_library", "part") is HERE
+
+
 def test_namespace_packages_are_followed(folder: Path) -> None:
     (folder / "spread" / "deep").mkdir(parents=True)
     (folder / "spread" / "deep" / "leaf.py").write_text("x = 1\n")
@@ -178,15 +190,9 @@ def test_a_missing_module_comes_with_the_next_step(module: str, hint: str) -> No
     assert hint_for_missing_module(candidate("users", files), module) == hint
 
 
-def test_a_manifest_keeps_what_is_right_in_it() -> None:
-    text = b'{"version": "1.0", "name": 5, "tags": "a", "dependencies": {"one": ""}}'
-    reading = read_manifest(text, file="m.json", plugin="x")
-    assert [d.code for d in reading.diagnostics] == ["CFG003", "CFG003"]
-    assert (reading.manifest.version, reading.manifest.name) == ("1.0", None)
-    assert reading.manifest.dependencies == {"one": ""}
-
-
-def test_a_manifest_hint_names_the_nearest_field() -> None:
-    (found,) = findings({"x": {"plugin.py": sample("x"), "manifest.json": '{"autor": ""}'}})
-    assert codes([found]) == ["CFG002"]
-    assert found.hint == "did you mean author?"
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [("", ""), ("*", ""), ("1.2", ">=1.2"), ("1.2.*", "==1.2.*"), (" >=1,<2 ", "<2,>=1")],
+)
+def test_a_specifier_is_read_as_authors_write_it(text: str, meant: str) -> None:
+    assert str(specifier_of(text)) == meant
