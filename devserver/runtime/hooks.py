@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import ctypes
 import inspect
 import queue
 import threading
@@ -14,13 +13,10 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any
 
 from devserver.core.errors import PluginHookFailed
+from devserver.runtime.interrupt import interrupt, position
 from devserver.runtime.loop import PluginLoop
 
 _GRACE = 0.5  # seconds that an interrupted hook gets to unwind
-
-
-class HookInterrupted(BaseException):
-    """Raised inside plugin code that did not end in time; no `except Exception` catches it."""
 
 
 class HookRunner:
@@ -100,7 +96,9 @@ class HookRunner:
             if future.done() and not future.cancelled():
                 raise _failed(plugin, hook, error) from error
             future.cancel()
-            raise _hung(plugin, hook, timeout) from None
+            where = self._loop.interrupt_if_blocked(_GRACE)
+            more = "" if where is None else f"it blocked the plugin loop at {where}"
+            raise _hung(plugin, hook, timeout, more) from None
         except asyncio.CancelledError as error:
             raise _failed(plugin, hook, error) from error
         except BaseException as error:  # a plugin may raise anything
@@ -132,21 +130,13 @@ class _Worker:
 
     def interrupt(self) -> str | None:
         """Raises HookInterrupted in the thread. None when it ended, else where it stands."""
-        import sys
-        import traceback
-
         self._interrupted = True
-        ident = ctypes.c_ulong(self.thread.ident or 0)
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(ident, ctypes.py_object(HookInterrupted))
+        interrupt(self.thread)
         self.thread.join(_GRACE)
         if not self.thread.is_alive():
             return None
         self.inbox.put(None)
-        frame = sys._current_frames().get(self.thread.ident or 0)
-        if frame is None:
-            return None
-        last = traceback.extract_stack(frame)[-1]
-        return f"{last.filename}:{last.lineno}"
+        return position(self.thread)
 
 
 async def _await(awaitable: Any) -> Any:

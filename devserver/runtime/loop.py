@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any
 
+from devserver.runtime.interrupt import interrupt, position
+
 _log = logging.getLogger("devserver.loop")
 
 
@@ -35,6 +37,17 @@ class PluginLoop:
     def is_current(self) -> bool:
         """True on the loop's own thread."""
         return threading.current_thread() is self._thread
+
+    def interrupt_if_blocked(self, patience: float) -> str | None:
+        """Where a coroutine blocks the loop, which is then interrupted; None when the loop
+        answers within `patience` seconds."""
+        answered = threading.Event()
+        self._loop.call_soon_threadsafe(answered.set)
+        if answered.wait(patience):
+            return None
+        where = position(self._thread)
+        interrupt(self._thread)
+        return where
 
     def submit(
         self,

@@ -136,3 +136,17 @@ def test_a_hanging_coroutine_is_cancelled(hooks: HookRunner) -> None:
     with pytest.raises(PluginHookFailed, match="did not finish"):
         call(hooks, hang, timeout=0.05)
     assert cancelled.wait(5)
+
+
+def test_a_coroutine_that_blocks_the_loop_is_interrupted_and_named(hooks: HookRunner) -> None:
+    async def spin() -> None:
+        while True:
+            pass
+
+    with pytest.raises(PluginHookFailed, match=r"blocked the plugin loop at .*test_hooks\.py:\d+"):
+        call(hooks, spin, timeout=0.05)
+
+    async def alive() -> bool:
+        return True
+
+    assert call(hooks, alive) is True
