@@ -67,6 +67,7 @@ def test_a_second_ctrl_c_ends_at_once_although_the_first_stop_hangs() -> None:
         send(signal.SIGINT)
 
     Serving(server, terminal, end=end).run(on_ready)
+    assert ended.wait(30)  # `run` may come back first: the server has ended by then
     terminal.close()
     assert codes == [130]
     assert server.calls == ["start", ("stop", 5.0), "stop_now"]
@@ -88,6 +89,7 @@ def test_a_second_term_tells_that_it_was_cut_short() -> None:
 
     terminal = Terminal(RecordingView())
     Serving(server, terminal, end=end).run(on_ready)
+    assert ended.wait(30)
     terminal.close()
     assert codes == [143]
 

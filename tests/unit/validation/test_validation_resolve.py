@@ -167,8 +167,8 @@ def test_requirements_are_read_as_pip_does() -> None:
         ("nonexistent-thing; sys_platform == 'nowhere'", None),
         ("nonexistent-thing", "'nonexistent-thing' is not installed"),
         ("flask<1", f"flask {version('flask')} is installed, not <1"),
-        ("httpx[nonexistent]", None),
-        ("httpx[http2]", "'h2' is not installed, which httpx[http2] needs"),
+        ("jinja2[nonexistent]", None),
+        ("jinja2[i18n]", "'Babel' is not installed, which jinja2[i18n] needs"),
     ],
 )
 def test_a_requirement_is_judged_with_markers_and_extras(text: str, problem: str | None) -> None:
