@@ -91,6 +91,8 @@ class Child:
                 self._reporter.tell(failure=diagnostic.to_json())
                 return
         self._memory.lift()
+        # The live process, which executes the same next, need not compile it again.
+        self._code.flush()
         self._reporter.tell(passed=_newly_imported(task.conditions.environment))
 
 

@@ -13,7 +13,6 @@ import signal
 import socket
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from types import CodeType
 from typing import Any, NoReturn
 
 from devserver.reload.trial_end import End, Ended
@@ -21,7 +20,7 @@ from devserver.reload.trial_fork import PARENT_GONE, ForkedChild, end_orphans
 from devserver.reload.trial_limits import adopt_orphans, die_with_parent
 from devserver.reload.trial_preload import ALWAYS, Preloader
 from devserver.reload.trial_start import command
-from devserver.reload.trial_task import SourceShelf, Task
+from devserver.reload.trial_task import SourceShelf
 from devserver.reload.trial_wire import Channel
 from devserver.runtime.code_cache import CodeCache
 
@@ -57,7 +56,7 @@ class TrialServer:
         self._options = options
         self._channel = Channel(socket.socket(fileno=options["fd"]))
         self._shelf = SourceShelf()
-        self._code = WarmCode(None if options["cache"] is None else Path(options["cache"]))
+        self._code = CodeCache(None if options["cache"] is None else Path(options["cache"]))
         self._preloader = Preloader(refused=options["refused"])
         self._child: ForkedChild | None = None
 
@@ -95,15 +94,15 @@ class TrialServer:
 
     def _answer(self, request: dict[str, Any]) -> None:
         try:
-            task = self._shelf.unpack(request)
+            timeout = self._shelf.unpack(request).conditions.timeout
         except KeyError:
             self._channel.send({"missing": True})
             return
         self._channel.send({"started": True})
         try:
-            ended = self._tried(request, task.conditions.timeout)
+            ended = self._tried(request, timeout)
             if ended.end is End.FAULT:
-                ended = self._tried(request, task.conditions.timeout)
+                ended = self._tried(request, timeout)
         except OSError as error:
             self._channel.send({"cannot": error.strerror or str(error)})
             return
@@ -113,8 +112,6 @@ class TrialServer:
         # The live process imports what passed now too; what did not may still be edited.
         imported = ended.imported if ended.end is End.PASSED else ()
         self._preload(imported, is_busy=self._is_busy)
-        if ended.end is End.PASSED:
-            self._code.recall(task, is_busy=self._is_busy)
 
     def _tried(self, request: dict[str, Any], timeout: float) -> Ended:
         child = self._get_ready()
@@ -153,32 +150,3 @@ class TrialServer:
         poller = select.poll()
         poller.register(self._channel.fileno(), select.POLLIN)
         return bool(poller.poll(0))
-
-
-class WarmCode(CodeCache):
-    """Has the code of what passed in memory too, so that a child finds it there."""
-
-    def __init__(self, folder: Path | None) -> None:
-        super().__init__(folder)
-        self._known: dict[str, tuple[bytes, CodeType]] = {}
-
-    def code(self, source: bytes, path: str) -> CodeType:
-        known = self._known.get(path)
-        if known is not None and known[0] == source:
-            return known[1]
-        return super().code(source, path)
-
-    def recall(self, task: Task, *, is_busy: Callable[[], bool]) -> None:
-        """Takes the code of the task's files, as far as it is on the disk, until `is_busy()`.
-        Nothing is compiled here: what the compiler makes of a file is the child's risk."""
-        if self._folder is None:
-            return
-        for file in (f for s in (*task.entries, *task.context) for f in s.files.values()):
-            known = self._known.get(str(file.path))
-            if known is not None and known[0] == file.content:
-                continue
-            if is_busy():
-                return
-            code = self._read(self._folder / self._key(file.content, str(file.path)))
-            if code is not None:
-                self._known[str(file.path)] = file.content, code
