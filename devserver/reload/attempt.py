@@ -66,40 +66,50 @@ class Attempts:
         watch = Stopwatch()
         graph = self._catalog.graph
         before = {k: (self._catalog.known.get(k), graph.dependencies(k)) for k in readings}
-        for key, reading in readings.items():
-            self._catalog.put(key, reading.candidate)
+        committed = False
+        try:
+            for key, reading in readings.items():
+                self._catalog.put(key, reading.candidate)
+            attempt = self._attempt(readings, main, settings, watch, force, judged, tried_out)
+            committed = attempt.result is Result.RELOADED
+        finally:
+            if not committed:
+                for key, (candidate, dependencies) in before.items():
+                    imported = [k for k, kind in dependencies.items() if "imported" in kind]
+                    self._catalog.put(key, candidate, imported)
+        return attempt
+
+    def _attempt(
+        self,
+        readings: Mapping[str, Reading],
+        main: str,
+        settings: Settings,
+        watch: Stopwatch,
+        force: bool,
+        judged: tuple[Diagnostic, ...] | None,
+        tried_out: bool,
+    ) -> Attempt:
         found = tuple(p for r in readings.values() for p in r.problems)
         with watch.step("validate"):
             if judged is None and settings.validates and not force:
                 judged = () if has_errors(found) else self._validate(readings)
         found = (*found, *(judged or ()))
         try:
-            order = tuple(graph.order(self._affected(readings)))
+            order = tuple(self._catalog.graph.order(self._affected(readings)))
         except DependencyCycle as error:
             order = tuple(sorted(readings))
             if not has_errors(found):
                 found = (*found, _cycle(error, main))
         if has_errors(found):
-            attempt = Attempt(
+            return Attempt(
                 result=Result.REJECTED,
                 order=order,
                 diagnostics=found,
                 ended=Ended(committed=False, error=_first_error(found)),
                 watch=watch,
             )
-        else:
-            same = all(
-                known is not None and self._catalog.graph.dependencies(k) == dependencies
-                for k, (known, dependencies) in before.items()
-            )
-            edges = None if same else self._catalog.edges()
-            trial = None if tried_out else self._trial_of(settings)
-            attempt = self._transact(readings, order, main, settings, found, watch, edges, trial)
-        if attempt.result is not Result.RELOADED:
-            for key, (candidate, dependencies) in before.items():
-                imported = [k for k, kind in dependencies.items() if "imported" in kind]
-                self._catalog.put(key, candidate, imported)
-        return attempt
+        trial = None if tried_out else self._trial_of(settings)
+        return self._transact(readings, order, main, settings, found, watch, trial)
 
     def _trial_of(self, settings: Settings) -> Trial | None:
         return self._trial if settings.safety.trial_process else None
@@ -145,7 +155,6 @@ class Attempts:
         settings: Settings,
         found: tuple[Diagnostic, ...],
         watch: Stopwatch,
-        edges: tuple[Edge, ...] | None,
         trial: Trial | None,
     ) -> Attempt:
         plan = ReloadPlan(
@@ -161,7 +170,7 @@ class Attempts:
             trial=trial if plan.incoming else None,
             watch=watch,
         )
-        ended = transaction.run(edges)
+        ended = transaction.run(self._edges_of(readings))
         for generation in ended.live:
             if generation.table.imported:
                 self._catalog.put(generation.key, generation.candidate, generation.table.imported)
@@ -172,6 +181,21 @@ class Attempts:
             ended=ended,
             watch=watch,
         )
+
+    def _edges_of(self, readings: Mapping[str, Reading]) -> tuple[Edge, ...] | None:
+        """All edges when those of `readings` differ from what the view shows; else None."""
+        view = self._system.registry.view
+        shown = {key: set[tuple[str, str]]() for key in readings}
+        for edge in view.edges:
+            if edge.source in shown:
+                shown[edge.source].add((edge.target, edge.kind))
+        same = all(
+            key in view.plugins
+            and reading.candidate is not None
+            and shown[key] == set(self._catalog.graph.dependencies(key).items())
+            for key, reading in readings.items()
+        )
+        return None if same else self._catalog.edges()
 
     def _entry(self, key: str, reading: Reading | None) -> PlanEntry:
         record = self._system.registry.view.find(key)

@@ -64,6 +64,11 @@ class Control:
 
     def _step_aside(self) -> None:
         """Work of a plugin that asks for a reload cannot be waited for by that reload."""
+        if self._system.loop.is_current():
+            raise DevServerError(
+                "a reload cannot be waited for on the plugin loop, which it needs itself",
+                hint="call it in a thread: asyncio.to_thread(self.plugin_manager.reload, name)",
+            )
         flight = CURRENT.get()
         for part in () if flight is None else flight.chain():
             if part.pinned:

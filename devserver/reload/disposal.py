@@ -6,6 +6,7 @@ import itertools
 import logging
 import threading
 import time
+import typing
 from collections.abc import Callable, Sequence
 
 from devserver.core.outcome import Step
@@ -68,10 +69,12 @@ class Disposer:
         troubles: list[str] = []
         while generations:
             lifecycle = Lifecycle.of_live(
-                generations.pop(), system=self._system, hooks=hooks, timeout=timeout
+                generations.pop(), system=self._system, hooks=hooks, time_left=lambda: timeout
             )
             troubles += lifecycle.leave()
         hooks.close()
+        for clean in getattr(typing, "_cleanups", ()):
+            clean()  # typing keeps every class that `X | None` was written with
         troubles += [f"left behind: {what}" for what in hooks.abandoned]
         self._system.code.flush()
         step = Step(name="dispose", ms=(time.perf_counter() - begun) * 1000)

@@ -80,6 +80,10 @@ class Intake:
     def _back_to_running(self, record: PluginRecord) -> None:
         """The content on disk is what runs again: whatever was refused is of no interest."""
         self._pending.forget([record.key])
+        if record.generation is None:
+            self._catalog.put(record.key, None)
+            self._recorder.remove(record)
+            return
         self._recorder.publish(
             replace(
                 record,

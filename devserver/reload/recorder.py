@@ -60,6 +60,12 @@ class Recorder:
         self._system.registry.publish(*records)
         self._journal.tell("plugins", plugins=[r.name for r in records])
 
+    def remove(self, record: PluginRecord) -> None:
+        """A plugin that never served is gone from disk."""
+        self._system.registry.publish(remove=(record.key,))
+        self._journal.tell("plugins", plugins=[record.name])
+        self.notice("info", f"{record.name}: gone, as its folder is")
+
     def loaded(self, attempt: Attempt) -> None:
         """Plugins were loaded at the start: no outcome, the page reads them anew."""
         self._journal.tell("plugins", plugins=[g.name for g in attempt.ended.live])

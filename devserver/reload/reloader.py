@@ -83,6 +83,8 @@ class Reloader:
         self._queue.close()
         if self._thread.is_alive():
             self._thread.join(timeout)
+        if self._postponed is not None:
+            self._postponed.queued.answer.cancel()
 
     def _run(self) -> None:
         while not self._queue.closed:

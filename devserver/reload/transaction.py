@@ -6,7 +6,9 @@ the old generations are untouched; the commit is one assignment.
 
 from __future__ import annotations
 
+import contextvars
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -22,6 +24,7 @@ from devserver.reload.plan import Action, PlanEntry, ReloadPlan
 from devserver.reload.staging import Exposure, PeerTables
 from devserver.reload.steps import Stopwatch
 from devserver.reload.trial import Trial
+from devserver.runtime.describe import describe
 from devserver.runtime.gate import Flight, Hold, hold_all, release, wait_drained
 from devserver.runtime.generation import Baseline, Generation
 from devserver.runtime.hooks import HookRunner
@@ -92,6 +95,9 @@ class Transaction:
                 self._quiesce()
             with self._watch.step("snapshot"):
                 self._take_snapshot()
+            for old in self._old:
+                # So that who wraps a name wraps what is below the predecessor's wrapper.
+                self._system.patches.suspend(old)
             with self._exposed():
                 with self._watch.step("activate"):
                     self._activate()
@@ -101,6 +107,8 @@ class Transaction:
             return self._roll_back(failure.diagnostics, retry=failure.retry)
         except PluginHookFailed as error:
             return self._roll_back((self._diagnostic(error),), retry=error.hook != "import")
+        except Exception as error:  # noqa: BLE001 - plugin code hides in properties and reprs
+            return self._roll_back((self._unexpected(error),), retry=False)
         with self._watch.step("commit"):
             return self._commit(edges)
 
@@ -147,7 +155,24 @@ class Transaction:
             generation,
             system=self._system,
             hooks=self._hooks,
-            timeout=self._settings.reload.timeout,
+            time_left=self._time_left,
+        )
+
+    def _time_left(self) -> float:
+        """Seconds that the next hook may take: nobody waits longer than `reload.timeout`."""
+        limit = self._settings.reload.timeout
+        waited = 0.0 if self._hold is None else self._hold.oldest_wait(time.monotonic())
+        if waited >= limit:
+            raise _Failed((self._waited_for(limit),), retry=True)
+        return limit - waited
+
+    def _waited_for(self, limit: float) -> Diagnostic:
+        return Diagnostic(
+            code="RUN005",
+            severity=Severity.ERROR,
+            plugin=self._plan.main,
+            message=f"requests have waited {limit:g} s for the new version",
+            hint="raise reload.timeout, or let the hooks do less",
         )
 
     def _exposed(self) -> Any:
@@ -157,6 +182,8 @@ class Transaction:
     def _quiesce(self) -> None:
         if not self._old:
             return
+        # A net under the time limits of the hooks: who waits is not forgotten.
+        self._system.gate.wait_limit = 2 * self._settings.reload.timeout + 5
         self._hold = hold_all(self._old)
         stragglers, gave_up = wait_drained(
             self._hold,
@@ -187,13 +214,13 @@ class Transaction:
                 generation,
                 system=self._system,
                 hooks=self._hooks,
-                timeout=self._settings.reload.timeout,
+                time_left=self._time_left,
             )
             lifecycle.see(self._system.registry.view)
             answer = lifecycle.persistent_state()
             if answer:
                 custom[generation.key] = answer["value"]
-        self._snapshot = Snapshot(replaced, custom)
+        self._snapshot = self._limited("snapshot", Snapshot, replaced, custom)
 
     def _activate(self) -> None:
         view = self._candidate_view()
@@ -203,10 +230,21 @@ class Transaction:
         generations = [n.generation for n in self._new.values()]
         restored = Restored({}, {}, {})
         if self._snapshot is not None:
-            restored = self._snapshot.restored(generations)
+            restored = self._limited("restoring state", self._snapshot.restored, generations)
         for entry in self._plan.incoming:
             with self._watch.step("activate", entry.key):
                 self._activate_one(entry, restored)
+
+    def _limited(self, what: str, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Runs what may call plugin code (`__getstate__` and the like) with the time limit."""
+        return self._hooks.call(
+            function,
+            *arguments,
+            plugin=self._plan.main,
+            hook=what,
+            timeout=self._time_left(),
+            context=contextvars.Context(),
+        )
 
     def _activate_one(self, entry: PlanEntry, restored: Restored) -> None:
         lifecycle = self._new[entry.key]
@@ -263,6 +301,9 @@ class Transaction:
             *records, remove=tuple(sorted(self._peers.removed)), edges=edges
         )
         for old in self._old:
+            if old.key in self._new:
+                here = self._new[old.key].handlers_before
+                old.own_handlers = here - old.foreign_handlers
             old.host.cancel_tasks()
         for generation in generations:
             generation.host.go_live()
@@ -302,8 +343,11 @@ class Transaction:
         with self._watch.step("rollback"):
             troubles: list[str] = []
             for lifecycle in reversed(self._new.values()):
+                lifecycle.hurry(lambda: self._settings.reload.timeout)
                 troubles += lifecycle.leave()
                 lifecycle.generation.table.conceal()
+            for old in self._old:
+                self._system.patches.resume(old)
             self._peers.settle()
             self._let_in(replaced=False)
         self._notes += [f"while rolling back: {t}" for t in troubles]
@@ -320,6 +364,17 @@ class Transaction:
     def _let_in(self, *, replaced: bool) -> None:
         if self._hold is not None:
             release(self._hold, self._old, replaced=replaced)
+
+    def _unexpected(self, error: Exception) -> Diagnostic:
+        entry = next((e for e in self._plan.entries if e.candidate is not None), None)
+        return diagnostic_for(
+            error,
+            code="RUN006",
+            plugin=self._plan.main,
+            message=f"the reload met {describe(error)}",
+            source=None if entry is None or entry.candidate is None else entry.candidate.source,
+            hint="the traceback says where; what ran before goes on serving",
+        )
 
     def _diagnostic(self, error: PluginHookFailed) -> Diagnostic:
         entry = next((e for e in self._plan.entries if e.name == error.plugin), None)

@@ -17,6 +17,7 @@ from devserver.core.lifecycle import PluginStatus
 from devserver.runtime.events import EventBus
 from devserver.runtime.generation import Command, Generation, Subscription
 from devserver.runtime.loop import PluginLoop
+from devserver.runtime.patches import PatchBoard
 from devserver.runtime.registry import Registry
 from devserver.runtime.services import ServiceDirectory, ServiceProxy
 
@@ -89,6 +90,7 @@ class GenerationHost:
         store: RunTimeStore,
         manager: Any,
         report: ErrorReport,
+        patches: PatchBoard,
     ) -> None:
         self._generation = generation
         self._registry = registry
@@ -98,6 +100,7 @@ class GenerationHost:
         self._store = store
         self._manager = manager
         self._report = report
+        self._patches = patches
         self._lock = threading.Lock()
         self._waiting: list[Callable[[], Any]] = []
         self._overlay: dict[str, Any] = {}
@@ -108,14 +111,19 @@ class GenerationHost:
 
     def go_live(self) -> None:
         """What waited for the commit happens now: tasks start, events go out."""
+        key = self._generation.key
         with self._lock:
             self._generation.live = True
             waiting, self._waiting = self._waiting, []
-        key = self._generation.key
-        self._store.config.setdefault(key, {}).update(self._overlay)
-        self._store.data.setdefault(key, {}).update(self._data_overlay)
+            self._store.config.setdefault(key, {}).update(self._overlay)
+            self._store.data.setdefault(key, {}).update(self._data_overlay)
+            self._overlay.clear()
+            self._data_overlay.clear()
         for action in waiting:
-            action()
+            try:
+                action()
+            except Exception as error:  # noqa: BLE001 - the commit is over; it must be finished
+                self._report(key, "what waited for the commit", error)
 
     def close(self) -> None:
         """The generation is gone: it can no longer reach anything."""
@@ -124,6 +132,7 @@ class GenerationHost:
             self._generation.closed = True
             self._waiting.clear()
         self.cancel_tasks()
+        self._patches.remove(self._generation)
 
     def cancel_tasks(self) -> None:
         """Asks every task to end."""
@@ -190,10 +199,12 @@ class GenerationHost:
         target[key] = json.dumps(value)
 
     def publish(self, topic: str, data: Any) -> None:
+        _check_topic(topic)
         key = self._generation.key
         self._when_live(lambda: self._bus.publish(topic, data, key))
 
     def subscribe(self, topic: str, listener: Callable[..., Any]) -> None:
+        _check_topic(topic)
         subscription = Subscription(topic, listener)
         with self._lock:
             self._generation.subscriptions = (*self._generation.subscriptions, subscription)
@@ -243,20 +254,7 @@ class GenerationHost:
 
     def patch(self, target: Any, attribute: str, value: Any) -> None:
         """Sets `target.attribute` until this generation is let go."""
-        missing = object()
-        own = vars(target) if hasattr(target, "__dict__") else {}
-        before = own.get(attribute, missing) if own else getattr(target, attribute, missing)
-
-        def undo() -> None:
-            if getattr(target, attribute, missing) is not value:
-                return
-            if before is missing:
-                delattr(target, attribute)
-            else:
-                setattr(target, attribute, before)
-
-        setattr(target, attribute, value)
-        self._generation.ledger.record(f"patch {attribute}", undo)
+        self._patches.put(self._generation, target, attribute, value)
 
     def metrics(self) -> dict[str, float]:
         counters = self._generation.counters
@@ -273,3 +271,8 @@ class GenerationHost:
 
 def _name(function: Callable[..., Any]) -> str:
     return getattr(function, "__qualname__", repr(function))
+
+
+def _check_topic(topic: object) -> None:
+    if not isinstance(topic, str) or not topic:
+        raise TypeError(f"a topic is text such as 'order.placed', not {type(topic).__name__}")

@@ -13,6 +13,7 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any
 
 from devserver.core.errors import PluginHookFailed
+from devserver.runtime.describe import describe
 from devserver.runtime.interrupt import interrupt, position
 from devserver.runtime.loop import PluginLoop
 
@@ -145,7 +146,7 @@ async def _await(awaitable: Any) -> Any:
 
 def _failed(plugin: str, hook: str, error: BaseException) -> PluginHookFailed:
     return PluginHookFailed(
-        f"{hook!r} of {plugin!r} raised {type(error).__name__}: {error}",
+        f"{hook!r} of {plugin!r} raised {describe(error)}",
         plugin=plugin,
         hook=hook,
         code="RUN001",

@@ -13,6 +13,7 @@ from devserver.runtime.entry import find_entry
 from devserver.runtime.gate import CURRENT, Flight
 from devserver.runtime.generation import Baseline, Generation
 from devserver.runtime.hooks import HookRunner
+from devserver.runtime.log_handlers import Attached, attached, detach
 from devserver.runtime.registry import SystemView
 from devserver.runtime.routes import AsyncBridge, PluginApp, listed, mount
 from devserver.runtime.state import baseline_after, settle
@@ -24,31 +25,47 @@ from devserver.sdk.routing import Router
 
 
 class Lifecycle:
-    """Calls the hooks of one generation, each with a time limit in seconds, and checks what
-    they give.
+    """Calls the hooks of one generation, each with a time limit (`time_left()` seconds), and
+    checks what they give.
 
     Every method but `leave` raises PluginHookFailed, which names plugin and hook.
     """
 
     def __init__(
-        self, generation: Generation, *, system: PluginSystem, hooks: HookRunner, timeout: float
+        self,
+        generation: Generation,
+        *,
+        system: PluginSystem,
+        hooks: HookRunner,
+        time_left: Callable[[], float],
     ) -> None:
         self.generation = generation
         self.loaded = False
         self.initialized = False
+        self.handlers_before = attached(generation.key)
+        self._was_live = False
         self._system = system
         self._hooks = hooks
-        self._timeout = timeout
+        self._time_left = time_left
         self._view: SystemView | None = None
 
     @classmethod
     def of_live(
-        cls, generation: Generation, *, system: PluginSystem, hooks: HookRunner, timeout: float
+        cls,
+        generation: Generation,
+        *,
+        system: PluginSystem,
+        hooks: HookRunner,
+        time_left: Callable[[], float],
     ) -> Lifecycle:
         """For a generation that has all its hooks on the way in behind it."""
-        lifecycle = cls(generation, system=system, hooks=hooks, timeout=timeout)
-        lifecycle.loaded = lifecycle.initialized = True
+        lifecycle = cls(generation, system=system, hooks=hooks, time_left=time_left)
+        lifecycle.loaded = lifecycle.initialized = lifecycle._was_live = True
         return lifecycle
+
+    def hurry(self, time_left: Callable[[], float]) -> None:
+        """Hooks from now on have this time limit."""
+        self._time_left = time_left
 
     def see(self, view: SystemView) -> None:
         """Hooks from now on see the other plugins as they are in `view`."""
@@ -79,6 +96,7 @@ class Lifecycle:
         plugin._host = self.generation.host
         plugin._ctx = PluginContext(self.generation.host)
         self.generation.plugin = plugin
+        self.generation.stated_version = self._call(_version_of, plugin, hook="version")
 
     def on_load(self) -> None:
         self._hook("on_load", self._plugin.ctx)
@@ -95,12 +113,12 @@ class Lifecycle:
         """Puts kept state in; gives the attributes as `migrate_state` left them."""
         plugin = self._plugin
         state = dict(attributes)
-        if predecessor is not None and hasattr(plugin, "migrate_state"):
+        if predecessor is not None and _offers(plugin, "migrate_state"):
             answer = self._hook("migrate_state", state, from_version)
             state = dict(state if answer is None else answer)
         if state:
             self._call(_set_all, plugin, state, hook="restoring state")
-        if "value" in custom and hasattr(plugin, "restore_persistent_state"):
+        if "value" in custom and _offers(plugin, "restore_persistent_state"):
             self._hook("restore_persistent_state", custom["value"])
         if predecessor is not None:
             self._restore_connections(predecessor)
@@ -109,12 +127,13 @@ class Lifecycle:
     def _restore_connections(self, predecessor: Generation) -> None:
         plugin = self._plugin
         for connection_id, connection in predecessor.connections.items():
-            if hasattr(plugin, "adopt_connection"):
+            if _offers(plugin, "adopt_connection"):
                 self._hook("adopt_connection", connection_id, connection)
             elif connection_id.isidentifier():
-                setattr(plugin, connection_id, connection)
-        active = getattr(predecessor.plugin, "active_connections", None)
-        if active and hasattr(plugin, "restore_connections"):
+                self._call(setattr, plugin, connection_id, connection, hook="set a connection")
+        old = predecessor.plugin
+        if _offers(plugin, "restore_connections") and _offers(old, "active_connections"):
+            active = self._call(getattr, old, "active_connections", hook="active_connections")
             self._hook("restore_connections", active)
 
     def initialize(
@@ -129,6 +148,14 @@ class Lifecycle:
                 hint="return True (or nothing) when the plugin is ready; log why it is not",
             )
         self.initialized = True
+        standing: dict[str, Any] = self._call(
+            self._settle, restored, passed, before, hook="settling state"
+        )
+        return standing
+
+    def _settle(
+        self, restored: Mapping[str, Any], passed: Collection[str], before: Baseline
+    ) -> dict[str, Any]:
         self._plugin.initialized = True
         standing = settle(self.generation, restored, passed, before)
         self.generation.baseline = baseline_after(self.generation, standing)
@@ -146,7 +173,7 @@ class Lifecycle:
         )
         router = Router()
         self._hook("register_routes", app, router)
-        offers = [router, *self._offers("get_api_routes", self._hook("get_api_routes"))]
+        offers = [router, *self._list_of("get_api_routes", self._hook("get_api_routes"))]
         routes = generation.table.modules.get(f"{generation.table.package}.routes")
         if routes is not None and hasattr(routes, "get_router"):
             offers.append(self._call(routes.get_router, hook="get_router"))
@@ -155,9 +182,9 @@ class Lifecycle:
         generation.app = app
         generation.routes = listed(app)
         permissions = self._hook("register_permissions")
-        generation.permissions = tuple(self._offers("register_permissions", permissions))
+        generation.permissions = tuple(self._list_of("register_permissions", permissions))
 
-    def _offers(self, hook: str, answer: Any) -> Iterable[Any]:
+    def _list_of(self, hook: str, answer: Any) -> Iterable[Any]:
         if answer is None:
             return ()
         if not isinstance(answer, (list, tuple, set)):
@@ -183,7 +210,7 @@ class Lifecycle:
 
     def persistent_state(self) -> dict[str, Any]:
         """`{"value": ...}` of `get_persistent_state()`; empty where there is no such hook."""
-        if not hasattr(self._plugin, "get_persistent_state"):
+        if not _offers(self._plugin, "get_persistent_state"):
             return {}
         return {"value": self._hook("get_persistent_state")}
 
@@ -197,7 +224,16 @@ class Lifecycle:
         for label, undo, arguments in self.generation.ledger.take():
             troubles += self._attempt(label, partial(self._undo, undo), *arguments)
         self.generation.host.close()
+        detach(self._handlers_to_detach())
         return troubles
+
+    def _handlers_to_detach(self) -> Attached:
+        generation = self.generation
+        if not self._was_live:
+            return attached(generation.key) - self.handlers_before
+        if generation.own_handlers is not None:
+            return generation.own_handlers
+        return attached(generation.key) - generation.foreign_handlers
 
     def _undo(self, undo: Callable[..., Any], label: str, *arguments: Any) -> Any:
         return self._call(undo, *arguments, hook=label)
@@ -234,7 +270,7 @@ class Lifecycle:
                 *arguments,
                 plugin=self.generation.name,
                 hook=hook,
-                timeout=self._timeout,
+                timeout=self._time_left(),
                 context=context,
             )
         except PluginHookFailed as error:
@@ -249,6 +285,15 @@ class Lifecycle:
         return PluginHookFailed(
             message, plugin=self.generation.name, hook=hook, code=code, hint=hint
         )
+
+
+def _offers(plugin: object, name: str) -> bool:
+    """True when the plugin has an attribute of that name, without asking its own code."""
+    return inspect.getattr_static(plugin, name, None) is not None
+
+
+def _version_of(plugin: BasePlugin) -> str:
+    return str(plugin.version or "")
 
 
 def _set_all(plugin: BasePlugin, values: Mapping[str, Any]) -> None:

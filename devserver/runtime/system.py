@@ -15,8 +15,10 @@ from devserver.runtime.code_cache import CodeCache
 from devserver.runtime.events import EventBus
 from devserver.runtime.gate import Gate
 from devserver.runtime.generation import Generation, LiveGenerations
+from devserver.runtime.log_handlers import attached
 from devserver.runtime.loop import PluginLoop
 from devserver.runtime.modules import ROOT, ModuleTable, PluginFinder
+from devserver.runtime.patches import PatchBoard
 from devserver.runtime.project import Project
 from devserver.runtime.registry import Registry
 from devserver.runtime.services import ServiceDirectory
@@ -38,6 +40,7 @@ class PluginSystem:
         self.bus = EventBus(self.registry, self.gate, self.loop, on_error=self.report)
         self.code = CodeCache(project.cache)
         self.live = LiveGenerations()
+        self.patches = PatchBoard()
         self.manager: Any = None
         self._finder = PluginFinder(self._table_for_import)
         self._staging: Mapping[str, ModuleTable] = {}
@@ -106,6 +109,9 @@ class PluginSystem:
         if predecessor is not None:
             generation.counters = predecessor.counters
             generation.connections = dict(predecessor.connections)
+            generation.foreign_handlers = predecessor.foreign_handlers
+        else:
+            generation.foreign_handlers = attached(generation.key)
         generation.host = GenerationHost(
             generation,
             registry=self.registry,
@@ -115,5 +121,6 @@ class PluginSystem:
             store=self.store,
             manager=self.manager,
             report=self.report,
+            patches=self.patches,
         )
         return generation
