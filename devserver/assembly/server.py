@@ -100,7 +100,7 @@ class DevServer:
         try:
             self.plugins.start()
             self._abort_if_asked()
-        except BaseException:
+        except BaseException:  # Ctrl-C too: the port and what has been loaded are let go
             self._server.stop_now()
             self.plugins.stop(1)
             raise

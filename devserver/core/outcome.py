@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
@@ -42,6 +43,17 @@ class StateReport:
     merged: tuple[str, ...] = ()
     passed: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
+
+    @classmethod
+    def joined(cls, reports: Iterable[StateReport]) -> StateReport:
+        """Several as one."""
+        found = list(reports)
+        return cls(
+            kept=tuple(n for r in found for n in r.kept),
+            merged=tuple(n for r in found for n in r.merged),
+            passed=tuple(n for r in found for n in r.passed),
+            lost=tuple(n for r in found for n in r.lost),
+        )
 
     def to_json(self) -> dict[str, list[str]]:
         return {

@@ -14,25 +14,31 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
-from devserver.core.diagnostics import Diagnostic, Severity, has_errors
+from devserver.core.diagnostics import Diagnostic, has_errors
 from devserver.core.errors import PluginHookFailed
 from devserver.core.lifecycle import PluginStatus
 from devserver.core.merge import qualified
 from devserver.core.outcome import StateReport
 from devserver.core.settings import Settings
+from devserver.reload.failures import (
+    TransactionFailed,
+    hook_failed,
+    still_busy,
+    unexpected,
+    waited_too_long,
+)
 from devserver.reload.plan import Action, PlanEntry, ReloadPlan
 from devserver.reload.staging import Exposure, PeerTables
 from devserver.reload.steps import Stopwatch
 from devserver.reload.trial import Trial
-from devserver.runtime.describe import describe
-from devserver.runtime.gate import Flight, Hold, hold_all, release, wait_drained
+from devserver.runtime.gate import Hold, hold_all, release, wait_drained
 from devserver.runtime.generation import Baseline, Generation
 from devserver.runtime.hooks import HookRunner
 from devserver.runtime.lifecycle import Lifecycle
 from devserver.runtime.registry import Edge, PluginRecord, SystemView
 from devserver.runtime.state import Restored, Snapshot
 from devserver.runtime.system import PluginSystem
-from devserver.runtime.tracebacks import diagnostic_for, forget_source, remember_source
+from devserver.runtime.tracebacks import forget_source, remember_source
 
 
 @dataclass(slots=True)
@@ -47,15 +53,6 @@ class Ended:
     notes: list[str] = field(default_factory=list)
     live: tuple[Generation, ...] = ()
     gone: tuple[Generation, ...] = ()
-
-
-class _Failed(Exception):
-    """Carries what ends a transaction to its roll back."""
-
-    def __init__(self, diagnostics: tuple[Diagnostic, ...], *, retry: bool) -> None:
-        super().__init__(diagnostics[0].message)
-        self.diagnostics = diagnostics
-        self.retry = retry
 
 
 class Transaction:
@@ -103,12 +100,12 @@ class Transaction:
                     self._activate()
                 with self._watch.step("verify"):
                     self._verify()
-        except _Failed as failure:
+        except TransactionFailed as failure:
             return self._roll_back(failure.diagnostics, retry=failure.retry)
         except PluginHookFailed as error:
-            return self._roll_back((self._diagnostic(error),), retry=error.hook != "import")
+            return self._roll_back((hook_failed(self._plan, error),), retry=error.hook != "import")
         except Exception as error:  # noqa: BLE001 - plugin code hides in properties and reprs
-            return self._roll_back((self._unexpected(error),), retry=False)
+            return self._roll_back((unexpected(self._plan, error),), retry=False)
         with self._watch.step("commit"):
             return self._commit(edges)
 
@@ -124,7 +121,7 @@ class Transaction:
             context = [g.source for g in live if g is not None]
             found = self._trial.examine(entries, context, timeout=self._settings.reload.timeout)
         if has_errors(found):
-            raise _Failed(found, retry=False)
+            raise TransactionFailed(found, retry=False)
 
     def _stage(self) -> None:
         for entry in self._plan.incoming:
@@ -163,17 +160,8 @@ class Transaction:
         limit = self._settings.reload.timeout
         waited = 0.0 if self._hold is None else self._hold.oldest_wait(time.monotonic())
         if waited >= limit:
-            raise _Failed((self._waited_for(limit),), retry=True)
+            raise TransactionFailed((waited_too_long(self._plan, limit),), retry=True)
         return limit - waited
-
-    def _waited_for(self, limit: float) -> Diagnostic:
-        return Diagnostic(
-            code="RUN005",
-            severity=Severity.ERROR,
-            plugin=self._plan.main,
-            message=f"requests have waited {limit:g} s for the new version",
-            hint="raise reload.timeout, or let the hooks do less",
-        )
 
     def _exposed(self) -> Any:
         tables = [n.generation.table for n in self._new.values()]
@@ -192,19 +180,10 @@ class Transaction:
             wait_limit=self._settings.reload.timeout,
         )
         if gave_up:
-            raise _Failed((self._still_busy(stragglers),), retry=True)
+            raise TransactionFailed(
+                (still_busy(self._plan, stragglers, self._settings.reload.timeout),), retry=True
+            )
         self._notes += [f"let go while still running: {f.label} at {f.where()}" for f in stragglers]
-
-    def _still_busy(self, stragglers: list[Flight]) -> Diagnostic:
-        named = "; ".join(f"{f.label} at {f.where()}" for f in stragglers[:5])
-        return Diagnostic(
-            code="RUN005",
-            severity=Severity.ERROR,
-            plugin=self._plan.main,
-            message="requests in flight did not end while others waited "
-            f"{self._settings.reload.timeout:g} s: {named}",
-            hint="raise reload.timeout, or let those requests answer sooner",
-        )
 
     def _take_snapshot(self) -> None:
         replaced = [e.old for e in self._plan.incoming if e.old is not None]
@@ -262,13 +241,14 @@ class Transaction:
         standing = lifecycle.initialize(state, passed, before)
         lifecycle.register()
         if kept is not None:
+            main = self._plan.main
             lost = restored.lost.get(entry.key, frozenset())
             taken = (kept.changed - lost - frozenset(standing)) & frozenset(state)
             self._reports[entry.key] = StateReport(
-                kept=_named(frozenset(standing) - passed, entry.key, self._plan.main),
-                merged=_named(kept.unchanged | taken, entry.key, self._plan.main),
-                passed=_named(frozenset(standing) & passed, entry.key, self._plan.main),
-                lost=_named(lost, entry.key, self._plan.main),
+                kept=qualified(frozenset(standing) - passed, entry.key, main=main),
+                merged=qualified(kept.unchanged | taken, entry.key, main=main),
+                passed=qualified(frozenset(standing) & passed, entry.key, main=main),
+                lost=qualified(lost, entry.key, main=main),
             )
 
     def _candidate_view(self) -> SystemView:
@@ -311,7 +291,7 @@ class Transaction:
         self._let_in(replaced=True)
         return Ended(
             committed=True,
-            state=_joined(self._reports.values()),
+            state=StateReport.joined(self._reports.values()),
             notes=self._notes,
             live=generations,
             gone=tuple(self._old),
@@ -364,44 +344,3 @@ class Transaction:
     def _let_in(self, *, replaced: bool) -> None:
         if self._hold is not None:
             release(self._hold, self._old, replaced=replaced)
-
-    def _unexpected(self, error: Exception) -> Diagnostic:
-        entry = next((e for e in self._plan.entries if e.candidate is not None), None)
-        return diagnostic_for(
-            error,
-            code="RUN006",
-            plugin=self._plan.main,
-            message=f"the reload met {describe(error)}",
-            source=None if entry is None or entry.candidate is None else entry.candidate.source,
-            hint="the traceback says where; what ran before goes on serving",
-        )
-
-    def _diagnostic(self, error: PluginHookFailed) -> Diagnostic:
-        entry = next((e for e in self._plan.entries if e.name == error.plugin), None)
-        source = None
-        if entry is not None and entry.candidate is not None:
-            source = entry.candidate.source
-        elif entry is not None and entry.old is not None:
-            source = entry.old.source
-        return diagnostic_for(
-            error,
-            code=error.code,
-            plugin=error.plugin,
-            message=error.message,
-            source=source,
-            hint=error.hint,
-        )
-
-
-def _named(names: frozenset[str], plugin: str, main: str) -> tuple[str, ...]:
-    return qualified(names, plugin, main=main)
-
-
-def _joined(reports: Any) -> StateReport:
-    found = list(reports)
-    return StateReport(
-        kept=tuple(n for r in found for n in r.kept),
-        merged=tuple(n for r in found for n in r.merged),
-        passed=tuple(n for r in found for n in r.passed),
-        lost=tuple(n for r in found for n in r.lost),
-    )
