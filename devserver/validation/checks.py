@@ -81,7 +81,7 @@ def _executed(path: Path, content: bytes) -> ModuleType:
     except SyntaxError as error:
         message = f"the check {path.stem!r} has a syntax error: {error.msg}"
         raise _Broken(_problem(path, message, error.lineno)) from None
-    except Exception as error:  # noqa: BLE001 - a project's own check may raise anything
+    except Exception as error:  # a project's own check may raise anything
         message = f"the check {path.stem!r} cannot be loaded: {type(error).__name__}: {error}"
         raise _Broken(_problem(path, message, _line_in(path, error))) from error
     finally:
