@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import secrets
 import sys
@@ -97,6 +98,9 @@ class DevServer:
         """
         refuse_second(self.project)
         self._server = self._make_server()
+        # What is there before any plugin stays; the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
         try:
             self.plugins.start()
             self._abort_if_asked()
@@ -119,6 +123,7 @@ class DevServer:
         self._server.stop(grace)
         self.plugins.stop(grace)
         sys.setswitchinterval(self._switch_interval)
+        gc.unfreeze()
         remove_server_file(self.project)
         self._stopped.set()
 
