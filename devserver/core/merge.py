@@ -29,6 +29,17 @@ def changed_since(
     }
 
 
+def goes_on(change: Change, *, resource: bool, ended: bool) -> bool:
+    """Whether an attribute's run-time value goes on to the next generation.
+
+    A `resource` cannot be compared by what it holds, so it goes on as it is, unless the old
+    generation has `ended` it by then.
+    """
+    if resource:
+        return not ended
+    return change is Change.CHANGED
+
+
 class Winner(Enum):
     """Whose value an attribute has after `initialize()` ran over restored state."""
 

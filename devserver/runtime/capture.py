@@ -7,48 +7,41 @@ by reference.
 
 from __future__ import annotations
 
-import datetime
-import decimal
+import copyreg
 import enum
-import hashlib
+import functools
 import io
-import pathlib
 import pickle
-import threading
 import types
-import uuid
-from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+from devserver.runtime import release
+from devserver.runtime.capture_functions import (
+    attribute_of,
+    digest_of,
+    function_state,
+    is_earlier,
+    lookup,
+    parameters_of,
+)
+from devserver.runtime.capture_instances import (
+    RUNNING,
+    VALUES,
+    has_identity_hash,
+    instance_reduction,
+    is_harmless,
+    parts_of,
+    visible,
+)
 from devserver.runtime.modules import ROOT
+from devserver.runtime.release import is_of_plugin
 from devserver.sdk.plugin import BasePlugin
 
-_VALUES = (
-    datetime.date,
-    datetime.time,
-    datetime.timedelta,
-    datetime.tzinfo,
-    decimal.Decimal,
-    pathlib.PurePath,
-    uuid.UUID,
-    OrderedDict,
-    defaultdict,
-    deque,
-    complex,
-    range,
-    slice,
+_CACHED = type(functools.lru_cache(len))
+_PLAIN = frozenset(
+    (type(None), bool, int, float, str, bytes, bytearray, list, tuple, dict, set, frozenset)
 )
-_PASSED = (threading.Thread, types.GeneratorType, types.CoroutineType, types.FrameType)
-
-
-class Vanished(Exception):
-    """Something that a kept value refers to is not in the new code."""
-
-
-def is_of_plugin(module: str | None) -> bool:
-    """True for the import name of a plugin's module."""
-    return module is not None and module.startswith(ROOT + ".")
 
 
 class Capture:
@@ -56,9 +49,14 @@ class Capture:
 
     `plugins` are the keys of those that are being replaced (None for all); objects of other
     plugins' classes pass by reference. `find_module` gives the modules that the values come
-    from. `substitutes` maps objects of the old generations (their plugin, context)
-    to the keys by which Release finds the new ones. With `structural` the result is a
-    fingerprint: equal values give equal bytes, whatever objects they share.
+    from. `substitutes` maps objects of the old generations (their plugin, context) to the keys
+    by which Release finds the new ones; `entries` does so for plugin objects of any generation,
+    by module and name of their class.
+
+    With `prints` the result is a fingerprint: what goes by reference is told apart. With
+    `structural` equal values give equal bytes, whatever objects they share. With `deferred` the
+    states of instances are dumped one after the other, which takes chains of any length.
+    Of `watched`, ids of objects, `met` has those that the dumped value holds.
     """
 
     def __init__(
@@ -67,119 +65,222 @@ class Capture:
         *,
         plugins: Collection[str] | None,
         find_module: Callable[[str], types.ModuleType | None],
+        entries: Mapping[tuple[str, str], str] | None = None,
+        prints: bool = False,
         structural: bool = False,
+        deferred: bool = False,
+        watched: Collection[int] = frozenset(),
     ) -> None:
         self.passed: list[Any] = []
         self._passed_ids: dict[int, int] = {}
         self._substitutes = substitutes
+        self._entries = entries or {}
         self._packages = (ROOT,) if plugins is None else tuple(f"{ROOT}.{k}" for k in plugins)
         self._find_module = find_module
+        self._prints = prints
         self._structural = structural
-        self._foreign: dict[int, bool] = {}
+        self._deferred = deferred
+        self._later: list[tuple[Any, Any]] = []
+        self._watched = frozenset(watched)
+        self.met: frozenset[int] = frozenset()
+        self._foreign: dict[int, tuple[Any, bool]] = {}
+        self._how: dict[type, Callable[[Capture, Any], Any]] = {}
 
     def dump(self, value: Any) -> bytes:
-        """The pickled form of `value`.
+        """The pickled form of `value`, for `Release.load_all`.
 
-        Raises whatever a plugin's `__reduce__` raises, RecursionError for very deep values.
+        Raises pickle's own errors, RecursionError for very deep values.
         """
         buffer = io.BytesIO()
         pickler = _Pickler(buffer, self)
         pickler.fast = self._structural
         pickler.dump(value)
+        for pair in self._later:  # grows meanwhile
+            pickler.dump(pair)
+        pickler.dump(None)
+        if self._watched:
+            self.met = self._watched & pickler.memo.copy().keys()
         return buffer.getvalue()
-
-    def reduction(self, value: Any) -> Any:
-        """What `reducer_override` answers for an object that pickle has no own way for."""
-        substitute = self._substitutes.get(id(value))
-        if substitute is not None:
-            return _substituted, (substitute,)
-        if isinstance(value, (type, types.FunctionType, types.BuiltinFunctionType)):
-            return self._named(value)
-        if isinstance(value, types.ModuleType):
-            if self._is_replaced(value.__name__):
-                return _module, (value.__name__,)
-            return self.by_reference(value)
-        if isinstance(value, (*_VALUES, enum.Enum)):
-            return NotImplemented
-        if isinstance(value, (*_PASSED, BasePlugin)):
-            return self.by_reference(value)
-        module = type(value).__module__
-        if self._is_replaced(module):
-            return self._own_instance(value)
-        if is_of_plugin(module) or self._is_uncopyable(value):
-            return self.by_reference(value)
-        return NotImplemented
 
     def is_passed(self, value: Any) -> bool:
         """True when this very object went by reference."""
         return id(value) in self._passed_ids
 
+    def passes(self, value: Any) -> bool:
+        """True when this object as such (not something in it) goes by reference."""
+        if type(value) in _PLAIN:
+            return False
+        self.reduction(value)
+        return self.is_passed(value)
+
+    def reduction(self, value: Any) -> Any:
+        """What `reducer_override` answers for an object that pickle has no own way for."""
+        substitute = self._substitutes.get(id(value))
+        if substitute is not None:
+            return release.substituted, (substitute,)
+        try:
+            return self._reduced(value)
+        except RecursionError:
+            if not self._deferred:
+                raise  # the depth may be the chain's and not this object's fault
+        except Exception:  # noqa: BLE001 - a plugin's __reduce__ may raise anything
+            pass
+        return self.by_reference(value)
+
+    def _reduced(self, value: Any) -> Any:
+        kind = type(value)
+        how = self._how.get(kind)
+        if how is None:
+            how = self._how[kind] = self._how_for(kind)
+        return how(self, value)
+
+    def _how_for(self, kind: type) -> Callable[[Capture, Any], Any]:
+        for kinds, how in self._ways:
+            if issubclass(kind, kinds):
+                return how
+        if self._is_replaced(kind.__module__):
+            return Capture._own_instance
+        if is_of_plugin(kind.__module__):
+            return Capture.by_reference
+        if issubclass(kind, VALUES) or kind in copyreg.dispatch_table:
+            return lambda *_: NotImplemented
+        return Capture._foreign_instance
+
     def _is_replaced(self, module: str | None) -> bool:
         """True for a module of a plugin that is being replaced."""
-        return module is not None and any(
+        return isinstance(module, str) and any(
             module == package or module.startswith(package + ".") for package in self._packages
         )
 
     def by_reference(self, value: Any) -> Any:
         """Hands the object itself over."""
-        index = self._passed_ids.get(id(value))
-        if index is None:
-            index = self._passed_ids[id(value)] = len(self.passed)
+        known = self._passed_ids.get(id(value))
+        index = self._passed_ids[id(value)] = len(self.passed) if known is None else known
+        if known is None:
             self.passed.append(value)
-        return _passed, (id(value) if self._structural else index,)
+        return release.passed, (id(value), visible(value)) if self._prints else (index,)
 
-    def _named(self, value: Any) -> Any:
+    # -- code ----------------------------------------------------------------------------------
+
+    def _code(self, value: Any) -> Any:
         """A class or function: by its name, where its module knows it under that name."""
-        module = getattr(value, "__module__", None)
-        if value is self._lookup(module, value.__qualname__):
-            name = (_named, (module, value.__qualname__))
-            return name if self._is_replaced(module) else NotImplemented
-        return self.by_reference(value)  # a lambda, a closure, a function behind its decorator
+        return self._global(value, value.__qualname__)
 
-    def _lookup(self, module: str | None, qualname: str) -> Any:
-        found: Any = self._find_module(module or "")
-        for part in qualname.split("."):
-            found = getattr(found, part, None)
-        return found
+    def _global(self, value: Any, qualname: str) -> Any:
+        module = getattr(value, "__module__", None)
+        found = lookup(self._find_module(module or ""), qualname)
+        if value is not found and not is_earlier(value, found):
+            if isinstance(value, types.FunctionType):
+                return self._function(value)
+            return self.by_reference(value)
+        return (release.named, (module, qualname)) if self._is_replaced(module) else NotImplemented
+
+    def _function(self, function: types.FunctionType) -> Any:
+        module = function.__globals__.get("__name__")
+        if not self._is_replaced(module):
+            return self.by_reference(function)
+        code = function.__code__
+        has_defaults = function.__defaults__ or function.__kwdefaults__
+        arguments = (
+            (module, code.co_qualname),
+            code.co_freevars,
+            parameters_of(code) if has_defaults else None,
+            digest_of(code),
+            0 if self._prints else len(self.passed),
+            function.__closure__ or (),
+        )
+        self.passed.append(function)  # for the case that it has no counterpart
+        state = function_state(function)
+        return release.function_like, arguments, state, None, None, release.set_function
+
+    def _module(self, module: types.ModuleType) -> Any:
+        if self._is_replaced(module.__name__):
+            return release.module_named, (module.__name__,)
+        return self.by_reference(module)
+
+    def _method(self, method: types.MethodType) -> Any:
+        function, owner = method.__func__, method.__self__
+        name = attribute_of(type(owner), function)
+        if name is None and not isinstance(owner, type):
+            return types.MethodType, (function, owner)
+        return getattr, (owner, name or function.__name__)
+
+    def _cached(self, cached: Any) -> Any:
+        module = getattr(cached, "__module__", None)
+        if cached is lookup(self._find_module(module or ""), cached.__qualname__):
+            return self._global(cached, cached.__qualname__)
+        settings = cached.cache_parameters()
+        return release.cached, (cached.__wrapped__, settings["maxsize"], settings["typed"])
+
+    # -- instances -----------------------------------------------------------------------------
+
+    def _plugin(self, plugin: BasePlugin) -> Any:
+        kind = type(plugin)
+        key = self._entries.get((kind.__module__, kind.__qualname__))
+        return self.by_reference(plugin) if key is None else (release.substituted, (key,))
+
+    def _member(self, value: enum.Enum) -> Any:
+        kind = type(value)
+        if not self._is_replaced(kind.__module__):
+            return self.by_reference(value) if is_of_plugin(kind.__module__) else NotImplemented
+        parts = [value]
+        if isinstance(value, enum.Flag) and value.name not in kind.__members__:
+            parts = list(value)
+        return release.member, (kind, tuple(p.name for p in parts), value.value)
 
     def _own_instance(self, value: Any) -> Any:
-        try:
-            reduced = value.__reduce_ex__(5)
-        except (TypeError, pickle.PicklingError):
+        reduced = value.__reduce_ex__(5)
+        if isinstance(reduced, str):
+            return self._global(value, reduced)
+        reduction = instance_reduction(value, reduced)
+        if self._deferred and reduction[-1] is release.set_state and has_identity_hash(value):
+            self._later.append((value, reduction[2]))
+            return (*reduction[:2], None, *reduction[3:5])
+        return reduction
+
+    def _foreign_instance(self, value: Any) -> Any:
+        if self._is_uncopyable(value):
             return self.by_reference(value)
-        return reduced
+        reduced = value.__reduce_ex__(5)
+        return self._global(value, reduced) if isinstance(reduced, str) else NotImplemented
 
     def _is_uncopyable(self, value: Any) -> bool:
         """True when an object of somebody else's class cannot be copied, because it, or
         something right inside of it, is a lock, a socket, a thread or the like."""
         known = self._foreign.get(id(value))
         if known is not None:
-            return known
-        self._foreign[id(value)] = False  # a cycle back to here decides nothing
+            return known[1]
+        self._foreign[id(value)] = value, False  # a cycle back to here decides nothing
         result = self._holds_uncopyable(value)
-        self._foreign[id(value)] = result
+        self._foreign[id(value)] = value, result
         return result
 
     def _holds_uncopyable(self, value: Any) -> bool:
         try:
             reduced = value.__reduce_ex__(5)
-        except (TypeError, pickle.PicklingError, AttributeError):
-            return True
+        except RecursionError:
+            raise
         except Exception:  # noqa: BLE001 - a library's __reduce__ may raise anything
             return True
         state = reduced[2] if isinstance(reduced, tuple) and len(reduced) > 2 else None
-        return any(self._part_is_uncopyable(part) for part in _parts(state))
+        return any(self._part_is_uncopyable(part) for part in parts_of(state))
 
     def _part_is_uncopyable(self, part: Any) -> bool:
-        if isinstance(part, _PASSED):
+        if isinstance(part, RUNNING):
             return True
-        if isinstance(part, (type, types.FunctionType, types.ModuleType, *_VALUES, enum.Enum)):
-            return False
-        if type(part).__module__ == "builtins" and not hasattr(part, "__dict__"):
-            return False
-        if is_of_plugin(type(part).__module__):
-            return False
-        return self._is_uncopyable(part)
+        return not is_harmless(part) and self._is_uncopyable(part)
+
+    _ways: tuple[tuple[Any, Callable[[Capture, Any], Any]], ...] = (
+        ((type, types.FunctionType, types.BuiltinFunctionType), _code),
+        (types.ModuleType, _module),
+        (types.MethodType, _method),
+        (types.CellType, lambda *_: (release.cell, ())),
+        (BasePlugin, _plugin),
+        (RUNNING, by_reference),
+        (enum.Enum, _member),
+        (_CACHED, _cached),
+        (types.MappingProxyType, lambda _, view: (types.MappingProxyType, (dict(view),))),
+    )
 
 
 class _Pickler(pickle.Pickler):
@@ -189,89 +290,3 @@ class _Pickler(pickle.Pickler):
 
     def reducer_override(self, obj: Any) -> Any:
         return self._capture.reduction(obj)
-
-
-def _parts(state: Any) -> list[Any]:
-    """The objects right inside a pickle state: attribute values, slots, and what lists in them
-    hold."""
-    layers = state if isinstance(state, tuple) else (state,)
-    found: list[Any] = []
-    for layer in layers:
-        if isinstance(layer, dict):
-            for value in layer.values():
-                found.extend(value if isinstance(value, (list, tuple)) else (value,))
-    return found
-
-
-def fingerprint(
-    value: Any,
-    substitutes: Mapping[int, str],
-    find_module: Callable[[str], types.ModuleType | None],
-) -> bytes:
-    """Equal for equal values; for what cannot be copied, equal for the same object."""
-    for structural in (True, False):
-        try:
-            capture = Capture(
-                substitutes, plugins=None, find_module=find_module, structural=structural
-            )
-            dumped = capture.dump(value)
-        except Exception:  # noqa: BLE001 - a plugin's __reduce__ may raise anything
-            continue
-        return hashlib.sha256(dumped).digest()
-    return f"object {id(value)}".encode()
-
-
-# The names that stand in the pickles; Release puts its own functions in their place.
-
-
-def _passed(index: int) -> Any: ...
-
-
-def _substituted(key: str) -> Any: ...
-
-
-def _named(module: str, qualname: str) -> Any: ...
-
-
-def _module(name: str) -> Any: ...
-
-
-class Release(pickle.Unpickler):
-    """Loads what a Capture dumped, bound to new modules.
-
-    `find_module(name)` gives the new module of an import name (raises ModuleNotFoundError);
-    `substitutes` the new objects by key. Raises Vanished where the new code lacks something.
-    """
-
-    def __init__(
-        self,
-        dumped: bytes,
-        *,
-        passed: list[Any],
-        substitutes: Mapping[str, Any],
-        find_module: Callable[[str], types.ModuleType],
-    ) -> None:
-        super().__init__(io.BytesIO(dumped))
-        self._resolvers: dict[str, Callable[..., Any]] = {
-            "_passed": passed.__getitem__,
-            "_substituted": substitutes.__getitem__,
-            "_named": self._find_named,
-            "_module": find_module,
-        }
-        self._find_module = find_module
-
-    def find_class(self, module: str, name: str) -> Any:
-        if module == __name__ and name in self._resolvers:
-            return self._resolvers[name]
-        if is_of_plugin(module):
-            return self._find_named(module, name)
-        return super().find_class(module, name)
-
-    def _find_named(self, module: str, qualname: str) -> Any:
-        try:
-            found: Any = self._find_module(module)
-            for part in qualname.split("."):
-                found = getattr(found, part)
-        except (ModuleNotFoundError, AttributeError) as error:
-            raise Vanished(f"{module}.{qualname} is not in the new code") from error
-        return found

@@ -2,70 +2,26 @@
 
 from __future__ import annotations
 
-import dis
-import sys
 import types
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from devserver.core.merge import Change, Winner, after_initialize, changed_since
-from devserver.runtime.capture import Capture, Release, fingerprint, is_of_plugin
+from devserver.core.merge import Change, Winner, after_initialize, changed_since, goes_on
+from devserver.runtime.attributes import (
+    counterparts,
+    entries_of,
+    fingerprints,
+    module_finder,
+    state_of,
+    substitutes_of,
+)
+from devserver.runtime.capture import Capture
+from devserver.runtime.capture_instances import IMMUTABLE, unhurried
 from devserver.runtime.generation import Baseline, Generation
-from devserver.sdk.plugin import OWN_ATTRIBUTES
-
-
-def state_of(generation: Generation) -> dict[str, Any]:
-    """The attributes that are the plugin's state, by name."""
-    values = dict(getattr(generation.plugin, "__dict__", {}))
-    for cls in type(generation.plugin).__mro__:
-        for slot in _slots(cls):
-            if hasattr(generation.plugin, slot):
-                values.setdefault(slot, getattr(generation.plugin, slot))
-    return {
-        name: value
-        for name, value in values.items()
-        if not name.startswith("_")
-        and name not in OWN_ATTRIBUTES
-        and name not in generation.connections
-    }
-
-
-def _slots(cls: type) -> tuple[str, ...]:
-    slots = vars(cls).get("__slots__", ())
-    return (slots,) if isinstance(slots, str) else tuple(slots)
-
-
-def substitutes_of(generations: Iterable[Generation]) -> dict[int, str]:
-    """Objects of a generation that have a counterpart in the next: id → key."""
-    found: dict[int, str] = {}
-    for generation in generations:
-        for part, value in _counterparts(generation).items():
-            found[id(value)] = f"{generation.key}:{part}"
-    return found
-
-
-def _counterparts(generation: Generation) -> dict[str, Any]:
-    plugin = generation.plugin
-    parts = {"plugin": plugin, "host": generation.host, "app": generation.app}
-    if plugin is not None and plugin._ctx is not None:
-        ctx = plugin._ctx
-        parts |= {"ctx": ctx, **{f"ctx.{name}": ctx[name] for name in ctx if name != "patch"}}
-    return {name: value for name, value in parts.items() if value is not None}
-
-
-def module_finder(
-    generations: Iterable[Generation],
-) -> Callable[[str], types.ModuleType | None]:
-    """Finds modules by import name as these generations know them; sys.modules may show other
-    ones meanwhile."""
-    tables = {g.key: g.table for g in generations}
-
-    def find(name: str) -> types.ModuleType | None:
-        table = tables.get(name.split(".")[1]) if is_of_plugin(name) else None
-        return sys.modules.get(name) if table is None else table.modules.get(name)
-
-    return find
+from devserver.runtime.handover import is_ended_by, is_made_anew, is_resource, reads
+from devserver.runtime.release import Release
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +42,9 @@ _CUSTOM = "get_persistent_state()"
 """Stands where an attribute's name would: what the hook of that name gave."""
 
 
+_TRIES = 3
+
+
 class Snapshot:
     """The run-time state of all generations of a transaction. All values are in one pickle, so
     objects that plugins share stay shared. `custom` maps plugins to what get_persistent_state()
@@ -93,12 +52,17 @@ class Snapshot:
 
     def __init__(self, generations: Sequence[Generation], custom: Mapping[str, Any]) -> None:
         self._plugins = tuple(g.key for g in generations)
+        self._kinds = {g.key: type(g.plugin) for g in generations}
         self._substitutes = substitutes_of(generations)
+        self._entries = entries_of(generations)
         self._find_module = module_finder(generations)
         self._values: dict[Place, Any] = {}
+        self._handed_on: set[Place] = set()
         self.kept: dict[str, Kept] = {}
+        unchanged: dict[Place, Any] = {}
         for generation in generations:
-            self.kept[generation.key] = self._keep(generation)
+            unchanged |= self._keep(generation)
+        self._include_shared(unchanged)
         for key, value in custom.items():
             self._values[key, _CUSTOM] = value
         self._dumped, self._capture = self._dump(self._values)
@@ -106,51 +70,123 @@ class Snapshot:
             passed = {n for n in kept.changed if self._capture.is_passed(self._values[key, n])}
             self.kept[key] = replace(kept, passed=frozenset(passed))
 
-    def _keep(self, generation: Generation) -> Kept:
-        state = state_of(generation)
-        baseline = generation.baseline
+    def _keep(self, generation: Generation) -> dict[Place, Any]:
+        """Takes what was changed, and resources; gives the rest."""
+        key, state, baseline = generation.key, state_of(generation), generation.baseline
         fresh = {n: v for n, v in state.items() if n not in baseline.sticky}
-        prints = fingerprints(generation, fresh)
-        changes = changed_since(baseline.fingerprints, state, prints)
-        changed = frozenset(n for n, c in changes.items() if c is Change.CHANGED)
-        self._values.update({(generation.key, name): state[name] for name in changed})
-        return Kept(
-            changed=changed, unchanged=frozenset(state) - changed, version=generation.version
+        changes = changed_since(baseline.fingerprints, state, fingerprints(generation, fresh))
+        capture = self._new_capture()
+        changed = set()
+        for name, change in changes.items():
+            value = state[name]
+            resource = is_resource(value, capture)
+            if goes_on(
+                change, resource=resource, ended=resource and is_ended_by(generation, name, value)
+            ):
+                changed.add(name)
+                self._values[key, name] = value
+                if change is Change.UNCHANGED:
+                    self._handed_on.add((key, name))
+        left = frozenset(state) - changed
+        self.kept[key] = Kept(frozenset(changed), left, version=generation.version)
+        return {(key, name): state[name] for name in left}
+
+    def _include_shared(self, unchanged: dict[Place, Any]) -> None:
+        """Attributes whose object is also held by what is kept are kept, so that they go on
+        sharing it."""
+        left = {p: v for p, v in unchanged.items() if self._has_identity(v)}
+        while left and self._values:
+            _, capture = self._dump(dict(self._values), watched={id(v) for v in left.values()})
+            shared = {p: v for p, v in left.items() if id(v) in capture.met}
+            if not shared:
+                return
+            self._values |= shared
+            for place in shared:
+                del left[place]
+                self._move(place, changed=True)
+
+    def _has_identity(self, value: Any) -> bool:
+        return not isinstance(value, IMMUTABLE) and id(value) not in self._substitutes
+
+    def _move(self, place: Place, *, changed: bool) -> None:
+        key, name = place
+        kept = self.kept[key]
+        self.kept[key] = replace(
+            kept,
+            changed=kept.changed | {name} if changed else kept.changed - {name},
+            unchanged=kept.unchanged - {name} if changed else kept.unchanged | {name},
+            passed=kept.passed - {name},
         )
 
-    def _dump(self, values: dict[Place, Any]) -> tuple[bytes, Capture]:
-        capture = self._new_capture()
+    def _dump(
+        self, values: dict[Place, Any], watched: Collection[int] = ()
+    ) -> tuple[bytes, Capture]:
         try:
-            return capture.dump(values), capture
+            return self._tried(values, watched)
         except Exception:  # noqa: BLE001 - a plugin's __reduce__ may raise anything
             # One cannot be copied for a reason that only trying shows: it goes as it is.
             for place, value in values.items():
                 if not self._copies(value):
                     values[place] = _AsItIs(value)
-            capture = self._new_capture()
-            return capture.dump(values), capture
+            return self._tried(values, watched)
 
-    def _new_capture(self) -> Capture:
-        return Capture(self._substitutes, plugins=self._plugins, find_module=self._find_module)
+    def _tried(self, value: Any, watched: Collection[int] = ()) -> tuple[bytes, Capture]:
+        """Raises what stands in the way of copying, however it is tried."""
+        capture = self._new_capture(watched=watched)
+        try:
+            return capture.dump(value), capture
+        except RuntimeError:  # too deep, or a thread of the plugin changed it meanwhile
+            with unhurried():
+                for _ in range(_TRIES):
+                    capture = self._new_capture(deferred=True, watched=watched)
+                    with suppress(RuntimeError):
+                        return capture.dump(value), capture
+            raise
+
+    def _new_capture(self, *, deferred: bool = False, watched: Collection[int] = ()) -> Capture:
+        return Capture(
+            self._substitutes,
+            plugins=self._plugins,
+            find_module=self._find_module,
+            entries=self._entries,
+            deferred=deferred,
+            watched=watched,
+        )
 
     def _copies(self, value: Any) -> bool:
         try:
-            self._new_capture().dump(value)
+            self._tried(value)
         except Exception:  # noqa: BLE001 - a plugin's __reduce__ may raise anything
             return False
         return True
 
     def restored(self, generations: Sequence[Generation]) -> Restored:
         """The values bound to the classes and objects of `generations`, whose plugins are
-        constructed."""
+        constructed. `kept` is exact afterwards."""
         binding = _Binding(generations)
+        lost: list[Place] = []
         try:
-            return Restored.of(binding.load(self._dumped, self._capture.passed), lost=())
+            values = binding.load(self._dumped, self._capture.passed)
         except Exception:  # noqa: BLE001 - a plugin's __setstate__ may raise anything
             lost = [place for place in self._values if not self._binds(binding, place)]
-        left = {place: value for place, value in self._values.items() if place not in lost}
-        dumped, capture = self._dump(left)
-        return Restored.of(binding.load(dumped, capture.passed), lost=lost)
+            left = {place: value for place, value in self._values.items() if place not in lost}
+            dumped, capture = self._dump(left)
+            values = binding.load(dumped, capture.passed)
+        self._give_up(generations, values)
+        for (key, name), value in values.items():
+            if id(value) in binding.unmatched and name != _CUSTOM:
+                kept = self.kept[key]
+                self.kept[key] = replace(kept, passed=kept.passed | {name})
+        return Restored.of(values, lost=lost)
+
+    def _give_up(self, generations: Sequence[Generation], values: dict[Place, Any]) -> None:
+        """Takes out the resources that the new code makes in its own way."""
+        kinds = {g.key: type(g.plugin) for g in generations}
+        for place in self._handed_on & values.keys():
+            key, name = place
+            if key in kinds and is_made_anew(self._kinds[key], kinds[key], name):
+                del values[place]
+                self._move(place, changed=False)
 
     def _binds(self, binding: _Binding, place: Place) -> bool:
         dumped, capture = self._dump({place: self._values[place]})
@@ -175,11 +211,10 @@ class _Binding:
     """Where captured names are looked up: in the modules and objects of new generations."""
 
     def __init__(self, generations: Sequence[Generation]) -> None:
+        self.unmatched: set[int] = set()
         self._tables = {g.key: g.table for g in generations}
         self._substitutes = {
-            f"{g.key}:{part}": value
-            for g in generations
-            for part, value in _counterparts(g).items()
+            f"{g.key}:{part}": value for g in generations for part, value in counterparts(g).items()
         }
 
     def load(self, dumped: bytes, passed: list[Any]) -> dict[Place, Any]:
@@ -190,7 +225,8 @@ class _Binding:
             substitutes=self._substitutes,
             find_module=self._find_module,
         )
-        values: dict[Place, Any] = release.load()
+        values: dict[Place, Any] = release.load_all()
+        self.unmatched |= release.unmatched
         return {p: v.value if isinstance(v, _AsItIs) else v for p, v in values.items()}
 
     def _find_module(self, name: str) -> types.ModuleType:
@@ -219,13 +255,6 @@ class Restored:
         )
 
 
-def fingerprints(generation: Generation, values: Mapping[str, Any]) -> dict[str, bytes]:
-    """Attribute → fingerprint, as they are compared from generation to generation."""
-    substitutes = substitutes_of([generation])
-    find_module = module_finder([generation])
-    return {name: fingerprint(value, substitutes, find_module) for name, value in values.items()}
-
-
 def baseline_after(generation: Generation, restored: Mapping[str, Any]) -> Baseline:
     """What the state is compared with at the next reload. `restored` are the values that were
     put in and are to count as changed at run time while they are the same objects."""
@@ -249,7 +278,7 @@ def settle(
             same_object=name in state and now is value,
             passed=name in passed,
             reset=name in state and _equals(old, generation, name, now),
-            read_by_initialize=name not in state or _reads(type(plugin), "initialize", name),
+            read_by_initialize=name not in state or reads(type(plugin), "initialize", name),
         )
         if winner is Winner.RUN_TIME:
             if now is not value:
@@ -260,27 +289,3 @@ def settle(
 
 def _equals(baseline: Baseline, generation: Generation, name: str, value: Any) -> bool:
     return baseline.fingerprints.get(name) == fingerprints(generation, {name: value})[name]
-
-
-def _reads(cls: type, method: str, attribute: str, seen: frozenset[str] = frozenset()) -> bool:
-    """True when the code of `method`, or of methods of the class that it names, reads
-    `attribute` of anything, or has its name as text (`getattr(self, "items")`)."""
-    function = getattr(cls, method, None)
-    code = getattr(function, "__code__", None)
-    if code is None or method in seen:
-        return False
-    for instruction in _instructions(code):
-        if instruction.opname == "LOAD_CONST" and instruction.argval == attribute:
-            return True
-        if instruction.opname in ("LOAD_ATTR", "LOAD_METHOD"):
-            name = str(instruction.argval)
-            if name == attribute or _reads(cls, name, attribute, seen | {method}):
-                return True
-    return False
-
-
-def _instructions(code: types.CodeType) -> Iterable[dis.Instruction]:
-    yield from dis.get_instructions(code)
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            yield from _instructions(constant)

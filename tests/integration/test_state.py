@@ -7,7 +7,8 @@ import threading
 
 import pytest
 
-from tests.integration.lab import Lab, plugin
+from devserver.runtime.attributes import state_of
+from tests.integration.lab import Lab, plugin, wait_for
 
 
 def test_a_counter_lives_through_50_reloads_while_a_changed_default_shows(lab: Lab) -> None:
@@ -285,3 +286,261 @@ def test_an_attribute_that_cannot_be_pickled_goes_by_reference(lab: Lab) -> None
     assert users.queue is queue
     assert users.deep is bottom
     assert {"stream", "queue"} <= set(outcome.state.passed)
+
+
+# -- resources ------------------------------------------------------------------------------------
+
+RESOURCES = """
+    self.jobs = queue.Queue()
+    self.ready = threading.Event()
+    self.db = sqlite3.connect(":memory:", check_same_thread=False)
+"""
+
+
+def resources(version: int, init: str = RESOURCES, **parts: str) -> str:
+    return plugin("users", version, top="import queue, sqlite3, threading", init=init, **parts)
+
+
+def test_resources_that_init_makes_go_on_to_any_number_of_generations(lab: Lab) -> None:
+    lab.write("users", resources(1))
+    lab.start()
+    first = lab.generation("users").plugin
+    first.jobs.put("a job")
+    first.ready.set()
+    first.db.execute("create table t (x)")
+    for version in (2, 3):
+        outcome = lab.save(("users", resources(version)))
+        assert outcome is not None
+        assert outcome.state.passed == ("db", "jobs", "ready")
+        users = lab.generation("users").plugin
+        assert (users.jobs, users.ready, users.db) == (first.jobs, first.ready, first.db)
+        assert users.db.execute("select count(*) from t").fetchone() == (0,)
+    first.db.close()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "def shutdown(self):\n    self.stop.set()",
+        "def on_unload(self, ctx):\n    self.end()\ndef end(self):\n    self.stop.set()",
+        "def initialize(self):\n    self.on_cleanup(self.stop.set)",
+        "def initialize(self):\n    self.on_cleanup(lambda: self.stop.set())",
+    ],
+)
+def test_a_resource_that_the_old_generation_ends_is_made_anew(lab: Lab, body: str) -> None:
+    for_stop = "self.stop = threading.Event()"
+    lab.write("users", resources(1, for_stop, body=body))
+    lab.start()
+    old = lab.generation("users").plugin.stop
+    for version in (2, 3):
+        outcome = lab.save(("users", resources(version, for_stop, body=body)))
+        assert outcome is not None
+        assert "stop" in outcome.state.merged
+        new = lab.generation("users").plugin.stop
+        assert new is not old
+        assert not new.is_set()
+        old = new
+
+
+def test_a_resource_that_initialize_makes_is_that_of_the_new_generation(lab: Lab) -> None:
+    body = """
+        def initialize(self):
+            if self.jobs is None:
+                self.jobs = queue.Queue()
+    """
+    lab.write("users", resources(1, "self.jobs = None", body=body))
+    lab.start()
+    old = lab.generation("users").plugin.jobs
+    lab.save(("users", resources(2, "self.jobs = None", body=body)))
+    assert lab.generation("users").plugin.jobs is not old
+
+
+def test_a_resource_that_the_new_code_makes_in_another_way_follows_the_code(lab: Lab) -> None:
+    lab.write("users", resources(1, "self.jobs = queue.Queue(5)\nself.old = queue.Queue()"))
+    lab.start()
+    lab.save(("users", resources(2, "self.jobs = queue.Queue(9)")))
+    users = lab.generation("users").plugin
+    assert users.jobs.maxsize == 9
+    assert not hasattr(users, "old")
+
+
+def test_a_resource_with_contents_goes_on_whatever_the_new_code_makes(lab: Lab) -> None:
+    """Not so where `initialize()` itself assigns it."""
+    lab.write("users", resources(1, "self.limits = {'n': 1}\nself.jobs = queue.Queue(5)"))
+    lab.start()
+    jobs = lab.generation("users").plugin.jobs
+    jobs.put(1)
+    lab.save(("users", resources(2, "self.limits = {'n': 2}\nself.jobs = queue.Queue(9)")))
+    users = lab.generation("users").plugin
+    assert users.jobs is jobs
+    assert users.limits == {"n": 2}
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        "functools.lru_cache(self.answer)",
+        "threading.Thread(target=self.answer)",
+        "weakref.ref(self)",
+        "lambda: VERSION",
+        "concurrent.futures.ThreadPoolExecutor(1, initializer=self.answer)",
+    ],
+)
+def test_what_runs_the_code_of_the_old_generation_is_made_anew(lab: Lab, made: str) -> None:
+    top = "import concurrent.futures, functools, threading, weakref"
+    parts = {"top": top, "init": f"self.made = {made}", "body": "def answer(self): return VERSION"}
+    lab.write("users", plugin("users", **parts))
+    lab.start()
+    old = lab.generation("users").plugin.made
+    outcome = lab.save(("users", plugin("users", 2, **parts)))
+    assert outcome is not None
+    assert "made" in outcome.state.merged
+    assert lab.generation("users").plugin.made is not old
+
+
+# -- references -----------------------------------------------------------------------------------
+
+
+def test_an_object_that_changed_and_unchanged_attributes_share_stays_shared(lab: Lab) -> None:
+    parts = {
+        "top": "class Room: pass",
+        "init": "self.default = Room()\nself.spare = Room()\nself.rooms = {}",
+    }
+    lab.write("users", plugin("users", **parts))
+    lab.start()
+    users = lab.generation("users").plugin
+    users.rooms["a"] = users.default
+    outcome = lab.save(("users", plugin("users", 2, **parts)))
+    assert outcome is not None
+    assert outcome.state.kept == ("default", "rooms")
+    assert "spare" in outcome.state.merged
+    users = lab.generation("users").plugin
+    assert users.rooms["a"] is users.default
+
+
+def test_what_a_hook_gives_of_unchanged_attributes_does_not_keep_them(lab: Lab) -> None:
+    body = """
+        def get_persistent_state(self):
+            return {"options": self.options}
+        def restore_persistent_state(self, state):
+            pass
+    """
+    lab.write("users", plugin("users", init="self.options = {'n': 1}", body=body))
+    lab.start()
+    lab.save(("users", plugin("users", 2, init="self.options = {'n': 2}", body=body)))
+    assert lab.generation("users").plugin.options == {"n": 2}
+
+
+def test_a_provider_that_holds_a_dependent_holds_the_newest_one(lab: Lab) -> None:
+    lab.write("users", plugin("users", init="self.seen = []"))
+    parts = {"top": "import plugins.users.plugin", "body": "def answer(self): return VERSION"}
+    lab.write("orders", plugin("orders", **parts))
+    lab.start()
+    orders = lab.generation("orders").plugin
+    lab.generation("users").plugin.seen += [orders, orders.answer]
+    assert lab.save(("orders", plugin("orders", 2, **parts))).success
+    assert lab.save(("users", plugin("users", 2, init="self.seen = []"))).success
+    instance, method = lab.generation("users").plugin.seen
+    assert instance is lab.generation("orders").plugin
+    assert method() == 2
+
+
+def test_a_lambda_in_kept_state_is_that_of_the_new_code(lab: Lab) -> None:
+    top = "from collections import defaultdict"
+    init = "self.counts = defaultdict(lambda: VERSION)"
+    lab.write("users", plugin("users", top=top, init=init))
+    lab.start()
+    assert lab.generation("users").plugin.counts["a"] == 1
+    text = lab.path("users").read_text()
+    assert lab.save(("users", text.replace("VERSION = 1", "VERSION = 2"))).success
+    counts = lab.generation("users").plugin.counts
+    assert (counts["a"], counts["b"]) == (1, 2)
+
+
+def test_a_function_without_a_counterpart_is_reported_as_passed(lab: Lab) -> None:
+    routes = """
+        @router.get("/choose")
+        def choose():
+            self.choice = lambda: {answer}
+            return "chosen"
+    """
+    lab.write("users", plugin("users", init="self.choice = None", routes=routes))
+    lab.start()
+    text = lab.path("users").read_text()
+    lab.save(("users", text.replace("{answer}", "VERSION")))
+    lab.get("/users/choose")
+    old = lab.generation("users").plugin.choice
+    outcome = lab.save(("users", text.replace("lambda: {answer}", "None")))
+    assert outcome is not None
+    assert outcome.state.passed == ("choice",)
+    assert lab.generation("users").plugin.choice is old
+
+
+# -- hard to read ---------------------------------------------------------------------------------
+
+
+def test_a_long_chain_of_instances_is_kept_and_rebound(lab: Lab) -> None:
+    top = "class Node:\n    following = None"
+    lab.write("users", plugin("users", top=top, init="self.head = None"))
+    lab.start()
+    users = lab.generation("users").plugin
+    kind = sys.modules["plugins.users.plugin"].Node
+    for _ in range(3_000):
+        node = kind()
+        node.following, users.head = users.head, node
+    outcome = lab.save(("users", plugin("users", 2, top=top, init="self.head = None")))
+    assert outcome is not None
+    assert outcome.state.kept == ("head",)
+    node, kinds = lab.generation("users").plugin.head, set()
+    while node is not None:
+        kinds.add(type(node))
+        node = node.following
+    assert kinds == {sys.modules["plugins.users.plugin"].Node}
+
+
+def test_state_that_a_thread_keeps_changing_is_kept(lab: Lab) -> None:
+    parts = {"top": "class Item: pass", "init": "self.items = {}"}
+    lab.write("users", plugin("users", **parts))
+    lab.start()
+    users = lab.generation("users").plugin
+    kind = sys.modules["plugins.users.plugin"].Item
+    stop = threading.Event()
+
+    def change() -> None:
+        number = 0
+        while not stop.is_set():
+            number += 1
+            users.items[number % 3000] = kind()
+            users.items.pop((number * 7) % 3000, None)
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    try:
+        wait_for(lambda: len(users.items) > 1000)
+        outcome = lab.save(("users", plugin("users", 2, **parts)))
+    finally:
+        stop.set()
+        thread.join()
+    assert outcome is not None
+    assert outcome.state.kept == ("items",)
+    new = sys.modules["plugins.users.plugin"].Item
+    assert {type(item) for item in lab.generation("users").plugin.items.values()} == {new}
+
+
+def test_attributes_are_read_without_running_code_of_the_plugin(lab: Lab) -> None:
+    parts = {
+        "top": "class Base(BasePlugin):\n    __slots__ = ('unset', 'count')",
+        "init": "self.count = 0",
+        "body": """
+            def __getattr__(self, name):
+                raise RuntimeError(name)
+            @property
+            def total(self):
+                raise RuntimeError("total")
+        """,
+    }
+    text = plugin("users", **parts).replace("class Users(BasePlugin)", "class Users(Base)")
+    lab.write("users", text)
+    lab.start()
+    state = state_of(lab.generation("users"))
+    assert set(state) == {"count", "hits", "greeting"}
