@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import types
 import typing
 from collections.abc import Callable
@@ -12,6 +11,8 @@ from typing import Any
 from flask import jsonify, make_response, request
 from flask.wrappers import Response
 from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from devserver.runtime.signatures import signature_of
 
 
 class BadParameters(Exception):
@@ -78,7 +79,7 @@ def _parameters(
 ) -> tuple[_Parameter | None, tuple[_Parameter, ...]]:
     body: _Parameter | None = None
     queries: list[_Parameter] = []
-    for parameter in _signature(view).parameters.values():
+    for parameter in signature_of(view).parameters.values():
         if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
             continue
         if parameter.name in path_parameters:
@@ -93,15 +94,6 @@ def _parameters(
         else:
             queries.append(found)
     return body, tuple(queries)
-
-
-def _signature(view: Callable[..., Any]) -> inspect.Signature:
-    try:
-        return inspect.signature(view, eval_str=True)
-    except (NameError, TypeError, SyntaxError):
-        # Annotations that name locals of the function that declared the view cannot be
-        # evaluated; the parameter is then taken as text.
-        return inspect.signature(view)
 
 
 def _is_body(annotation: Any) -> bool:

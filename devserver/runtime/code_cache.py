@@ -18,6 +18,8 @@ _FLAGS = f"{sys.flags.optimize}:{sys.implementation.cache_tag}"
 _DIGEST = 32
 _KEPT = 1024  # code objects in memory
 
+_Place = tuple[str, bytes]  # path and content: cheaper to look up than a digest is to make
+
 
 class CodeCache:
     """Compiles source once for each content, path and interpreter.
@@ -30,33 +32,48 @@ class CodeCache:
     def __init__(self, folder: Path | None) -> None:
         self._folder = None if folder is None else folder / "code"
         self._ready = False
-        self._recent: OrderedDict[str, CodeType] = OrderedDict()
-        self._unwritten: dict[str, CodeType] = {}
+        self._recent: OrderedDict[_Place, CodeType] = OrderedDict()
+        self._unwritten: dict[_Place, CodeType] = {}
 
     def code(self, source: bytes, path: str) -> CodeType:
         """The code object of a module.
 
         Raises SyntaxError or ValueError (null bytes) as `compile` does.
         """
-        key = self._key(source, path)
-        code = self._recent.get(key)
+        code = self.find(source, path)
         if code is None and self._folder is not None:
-            code = self._read(self._folder / key)
+            code = self._read(self._folder / self._key(source, path))
+            if code is not None:
+                self.put(source, path, code, write=False)
         if code is None:
             code = _compile(source, path)
-            self._unwritten[key] = code
-        self._recent[key] = code
+            self.put(source, path, code)
+        return code
+
+    def find(self, source: bytes, path: str) -> CodeType | None:
+        """The code object of a module if it is in memory."""
+        code = self._recent.get((path, source))
+        if code is not None:
+            with contextlib.suppress(KeyError):  # another thread has just dropped it
+                self._recent.move_to_end((path, source))
+        return code
+
+    def put(self, source: bytes, path: str, code: CodeType, *, write: bool = True) -> None:
+        """Keeps what somebody else made of a module; with `write` also on disk, at a `flush`."""
+        place = path, source
+        self._recent[place] = code
+        if write:
+            self._unwritten[place] = code
         while len(self._recent) > _KEPT:
             self._recent.popitem(last=False)
-        return code
 
     def flush(self) -> None:
         """Writes what was compiled since the last time; a cache that cannot be written is no
         fault."""
         while self._unwritten:
-            key, code = self._unwritten.popitem()
+            (path, source), code = self._unwritten.popitem()
             if self._folder is not None:
-                self._write(self._folder / key, marshal.dumps(code))
+                self._write(self._folder / self._key(source, path), marshal.dumps(code))
 
     @staticmethod
     def _key(source: bytes, path: str) -> str:

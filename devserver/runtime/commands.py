@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from devserver.core.errors import DevServerError
 from devserver.runtime.generation import Command
 from devserver.runtime.loop import PluginLoop
+from devserver.runtime.signatures import signature_of
 
 
 class BadArguments(DevServerError):
@@ -31,10 +32,7 @@ def run_command(command: Command, arguments: Mapping[str, Any], loop: PluginLoop
 
 
 def _fit(command: Command, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    try:
-        signature = inspect.signature(command.function, eval_str=True)
-    except NameError:
-        signature = inspect.signature(command.function)
+    signature = signature_of(command.function)
     try:
         signature.bind(**arguments)
     except TypeError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -44,6 +44,8 @@ class Configuration:
                 problems.append(_problem(f"config/{name}", f"cannot be read: {error.strerror}"))
                 continue
             value, problem = _mapping(content, f"config/{name}")
+            if problem is None and name == "environments.yaml":
+                problem = _misshapen(value, f"config/{name}")
             if problem is None:
                 setattr(self, attribute, value)
             else:
@@ -66,20 +68,34 @@ class Configuration:
                 value, problem = _mapping(file.content, source.project_path(name), source.name)
                 merged.update(value)
                 problems += [problem] if problem else []
-        merged.update(_for_plugin(self._plugins, source.name))
-        environment = self._environments.get(self.environment)
-        if isinstance(environment, Mapping):
-            merged.update(_for_plugin(environment.get("plugins"), source.name))
+        for section, where, path in self._project_layers():
+            value, problem = _for_plugin(section, source.name, where, path)
+            merged.update(value)
+            problems += [problem] if problem else []
         return MappingProxyType(merged), tuple(problems)
 
+    def _project_layers(self) -> Iterator[tuple[Any, str, tuple[str, ...]]]:
+        """The project's mappings of plugin to configuration: each with its file, and the keys
+        that lead to it there."""
+        yield self._plugins, "config/plugins.yaml", ()
+        environment = self._environments.get(self.environment)
+        if isinstance(environment, Mapping):
+            path = (self.environment, "plugins")
+            yield environment.get("plugins"), "config/environments.yaml", path
 
-def _for_plugin(section: Any, name: str) -> Mapping[str, Any]:
+
+def _for_plugin(
+    section: Any, name: str, file: str, path: tuple[str, ...]
+) -> tuple[Mapping[str, Any], Diagnostic | None]:
     if not isinstance(section, Mapping):
-        return {}
+        return {}, None
     for key, value in section.items():
-        if normalise(str(key)) == normalise(name) and isinstance(value, Mapping):
-            return value
-    return {}
+        if normalise(str(key)) != normalise(name) or value is None:
+            continue
+        if isinstance(value, Mapping):
+            return value, None
+        return {}, _no_mapping(file, (*path, str(key)), value, name)
+    return {}, None
 
 
 def _mapping(
@@ -94,11 +110,46 @@ def _mapping(
         return {}, _problem(file, f"no valid YAML: {error.problem}", plugin, line, column)
     except yaml.YAMLError as error:
         return {}, _problem(file, f"no valid YAML: {error}", plugin)
+    except (ValueError, RecursionError) as error:
+        # A date that no calendar has, a number of thousands of digits, or endless nesting.
+        return {}, _problem(file, f"holds a value that cannot be read: {error}", plugin)
     if value is None:
         return {}, None
     if not isinstance(value, Mapping):
-        return {}, _problem(file, "holds no mapping of keys to values", plugin, 1)
+        return {}, _problem(file, f"must be a mapping, not {_kind(value)}", plugin, 1)
     return value, None
+
+
+def _misshapen(environments: Mapping[str, Any], file: str) -> Diagnostic | None:
+    """What is wrong above the level of the single plugin."""
+    for name, environment in environments.items():
+        if environment is not None and not isinstance(environment, Mapping):
+            return _no_mapping(file, (str(name),), environment)
+        plugins = None if environment is None else environment.get("plugins")
+        if plugins is not None and not isinstance(plugins, Mapping):
+            return _no_mapping(file, (str(name), "plugins"), plugins)
+    return None
+
+
+def _no_mapping(
+    file: str, path: tuple[str, ...], value: Any, plugin: str | None = None
+) -> Diagnostic:
+    return _problem(
+        file,
+        f"{'.'.join(path)} must be a mapping of keys to values, not {_kind(value)}",
+        plugin,
+        code="CFG003",
+        hint=f"write the keys below `{path[-1]}:`, indented, each as `key: value`",
+    )
+
+
+def _kind(value: Any) -> str:
+    """What a value is, without telling it: it may be a secret."""
+    if isinstance(value, bool):
+        return "true or false"
+    if isinstance(value, (int, float)):
+        return "a number"
+    return "a list" if isinstance(value, (list, tuple, set)) else "text"
 
 
 def _problem(
@@ -107,14 +158,17 @@ def _problem(
     plugin: str | None = None,
     line: int | None = None,
     column: int | None = None,
+    *,
+    code: str = "CFG001",
+    hint: str = "correct the file and save; the former configuration stays until then",
 ) -> Diagnostic:
     return Diagnostic(
-        code="CFG001",
+        code=code,
         severity=Severity.ERROR,
         message=message,
         plugin=plugin,
         file=file,
         line=line,
         column=column,
-        hint="correct the file and save; the former configuration stays until then",
+        hint=hint,
     )

@@ -50,9 +50,13 @@ class Dispatcher:
             flight = self._enter(key, environ)
         except PluginUnavailable as error:
             return self._unavailable(record, error, environ, start_response)
-        environ["SCRIPT_NAME"] = f"{environ.get('SCRIPT_NAME', '')}/{segment}"
-        environ["PATH_INFO"] = rest or "/"
-        return _Answer(self._gate, flight, environ, start_response)
+        # A copy: the server logs the request by its own environ, with the path as it came.
+        below = {
+            **environ,
+            "SCRIPT_NAME": f"{environ.get('SCRIPT_NAME', '')}/{segment}",
+            "PATH_INFO": rest or "/",
+        }
+        return _Answer(self._gate, flight, below, start_response)
 
     def _enter(self, key: str, environ: WSGIEnvironment) -> Flight:
         label = f"{environ.get('REQUEST_METHOD')} {environ.get('PATH_INFO')}"
@@ -99,7 +103,7 @@ class _Answer:
             flight.generation.counters.requests += 1
             if app is not None:
                 self._body = app.wsgi_app(environ, start_response)
-        except BaseException:
+        except BaseException:  # whatever ends the request, its flight ends with it
             self.close()
             raise
         finally:

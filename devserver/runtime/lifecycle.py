@@ -165,11 +165,13 @@ class Lifecycle:
         """Routes and permissions."""
         generation = self.generation
         report = self._system.report
+        bridge = AsyncBridge(self._system.loop)
         app = PluginApp(
             generation.key,
             generation.source.root,
             self._system.project.instance,
             lambda error: report(generation.key, "a request", error),
+            bridge,
         )
         router = Router()
         self._hook("register_routes", app, router)
@@ -178,7 +180,7 @@ class Lifecycle:
         if routes is not None and hasattr(routes, "get_router"):
             offers.append(self._call(routes.get_router, hook="get_router"))
         if len(offers) > 1 or router.routes:
-            self._call(mount, app, offers, AsyncBridge(self._system.loop), hook="register_routes")
+            self._call(mount, app, offers, bridge, hook="register_routes")
         generation.app = app
         generation.routes = listed(app)
         permissions = self._hook("register_permissions")

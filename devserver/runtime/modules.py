@@ -15,12 +15,17 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import CodeType, ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from devserver.core.names import normalise
 from devserver.core.source import PluginSource, SourceFile
 from devserver.runtime.code_cache import CodeCache
+from devserver.runtime.namespace import NamespaceRoot, packages_of
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import TraversableResources
 
 ROOT = "plugins"
 
@@ -45,11 +50,11 @@ class ModuleTable:
         self.imported: set[str] = set()
         self.exposed = False
         self._files = source.modules()
-        self._packages = _packages_of(self._files, self.package, source.single_file)
+        self._packages = packages_of(self._files, self.package, single_file=source.single_file)
         self._cache = cache
         self._resolve = resolve
         self._lock = threading.RLock()
-        self._root = _NamespaceRoot(self)
+        self._root = NamespaceRoot(ROOT, self.module_for)
         self._builtins = {**vars(builtins), "__import__": self._import}
 
     @property
@@ -64,6 +69,10 @@ class ModuleTable:
     def has(self, name: str) -> bool:
         """True when the plugin has a module of that import name."""
         return name in self._files or name in self._packages
+
+    def is_package(self, name: str) -> bool:
+        """True for a package of the plugin, with or without `__init__.py`."""
+        return name in self._packages
 
     def file_of(self, name: str) -> SourceFile | None:
         """The file of a module; None for a folder without __init__.py."""
@@ -127,9 +136,12 @@ class ModuleTable:
         )
         spec.has_location = file is not None
         if name in self._packages:
-            folder = self.source.root.joinpath(*name.split(".")[2:])
-            spec.submodule_search_locations = [str(folder)]
+            spec.submodule_search_locations = [str(self.folder_of(name))]
         return spec
+
+    def folder_of(self, package: str) -> Path:
+        """Where the files of a package of the plugin are."""
+        return self.source.root.joinpath(*package.split(".")[2:])
 
     def module_for(self, absolute: str) -> ModuleType:
         """The module of an absolute import name below `plugins`, of this or another plugin.
@@ -220,52 +232,26 @@ class GenerationLoader(importlib.abc.InspectLoader):
         return None if file is None else compile(file.content, str(file.path), "exec")
 
     def is_package(self, fullname: str) -> bool:
-        module = self.table.modules.get(fullname)
-        return module is not None and hasattr(module, "__path__")
+        return self.table.is_package(fullname)
 
     def get_data(self, path: str) -> bytes:
-        """The content of a file, for pkgutil.get_data. Raises OSError."""
-        from pathlib import Path
+        """The content of a file on disk; a relative path is seen from the plugin's folder.
+        Raises OSError."""
+        return (self.table.source.root / path).read_bytes()
 
-        return Path(path).read_bytes()
+    def get_resource_reader(self, fullname: str) -> TraversableResources | None:
+        """What `importlib.resources` reads a package's files with; None for a module."""
+        if not self.table.is_package(fullname):
+            return None
+        # Few plugins use it, and importlib.resources takes a while to import.
+        from devserver.runtime.package_files import PackageFiles
 
-
-class _NamespaceRoot(ModuleType):
-    """`plugins` as one generation sees it: `plugins.other` is the other plugin it depends on."""
-
-    def __init__(self, table: ModuleTable) -> None:
-        super().__init__(ROOT)
-        self.__path__: list[str] = []
-        self.__dict__["_table"] = table
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        try:
-            return self.__dict__["_table"].module_for(f"{ROOT}.{name}")
-        except ModuleNotFoundError as error:
-            raise AttributeError(str(error)) from error
-
-
-def _packages_of(
-    files: Mapping[str, SourceFile], package: str, single_file: bool
-) -> frozenset[str]:
-    if single_file:
-        return frozenset()
-    found = {package}
-    for name, file in files.items():
-        if file.relative.endswith("__init__.py"):
-            found.add(name)
-        parent = name.rpartition(".")[0]
-        while parent.startswith(package):
-            found.add(parent)
-            parent = parent.rpartition(".")[0]
-    return frozenset(found)
+        return PackageFiles(self.table.folder_of(fullname))
 
 
 class PluginFinder(importlib.abc.MetaPathFinder):
-    """Answers imports below `plugins` that come from outside of plugin code, and
-    `importlib.import_module` everywhere. `table_of(key)` gives the table to look in."""
+    """Answers imports below `plugins` that come from outside of plugin code.
+    `table_of(key)` gives the table to look in."""
 
     def __init__(self, table_of: Callable[[str], ModuleTable | None]) -> None:
         self._table_of = table_of

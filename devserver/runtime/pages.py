@@ -14,6 +14,14 @@ _PAGE = """<!doctype html>
 """
 
 
+def safe_str(error: BaseException) -> str:
+    """The text of what plugin code raised, also where making it raises in turn."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - the plugin's own __str__
+        return "(its text cannot be made)"
+
+
 def wants_page(accept: str) -> bool:
     """True for a browser: it names text/html before JSON or anything."""
     for kind in accept.split(","):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
+import secrets
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +18,7 @@ from devserver.core.errors import DevServerError, PermissionDenied, PluginUnavai
 from devserver.core.names import normalise
 from devserver.runtime.binding import BadParameters, bound
 from devserver.runtime.loop import PluginLoop
-from devserver.runtime.pages import error_page
+from devserver.runtime.pages import error_page, safe_str
 from devserver.sdk.routing import Route, Router
 
 _BASE_METHODS = frozenset({"HEAD", "OPTIONS"})
@@ -43,11 +45,19 @@ class _OrderedJSON(DefaultJSONProvider):
 
 
 class PluginApp(Flask):
-    """The Flask app of one generation. `on_error` is told what a view raised."""
+    """The Flask app of one generation. `on_error` is told what a view raised, `run` runs
+    coroutine functions; without it they are served once `mount` has given one."""
 
     json_provider_class = _OrderedJSON
 
-    def __init__(self, key: str, folder: Path, instance: Path, on_error: ErrorSink) -> None:
+    def __init__(
+        self,
+        key: str,
+        folder: Path,
+        instance: Path,
+        on_error: ErrorSink,
+        run: AsyncBridge | None = None,
+    ) -> None:
         super().__init__(
             f"plugins.{key}",
             root_path=str(folder),
@@ -55,11 +65,20 @@ class PluginApp(Flask):
             template_folder="templates",
             instance_path=str(instance),
         )
+        self.run_async = run
+        self.secret_key = _session_key()
         self._on_error = on_error
         self.register_error_handler(HTTPException, _http_error)
         self.register_error_handler(BadParameters, _bad_parameters)
         self.register_error_handler(PermissionDenied, _permission_denied)
         self.register_error_handler(PluginUnavailable, _unavailable)
+
+    def async_to_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Coroutine functions of Flask's own (views of blueprints, `before_request`, error
+        handlers and so on) run on the plugin loop as well."""
+        if self.run_async is None:
+            return super().async_to_sync(func)
+        return self.run_async.as_plain(func)
 
     def handle_exception(self, e: Exception) -> Any:
         """What a view raised: reported with the plugin's own frames, answered with 500."""
@@ -69,7 +88,7 @@ class PluginApp(Flask):
             return self.finalize_request(self.ensure_sync(handler)(e), from_error_handler=True)
         answer = error_page(
             500,
-            f"{type(e).__name__}: {e}",
+            f"{type(e).__name__}: {safe_str(e)}",
             hint="the traceback is in the terminal and below",
             details=text,
         )
@@ -77,6 +96,12 @@ class PluginApp(Flask):
 
 
 ErrorSink = Callable[[BaseException], str]
+
+
+@functools.cache
+def _session_key() -> bytes:
+    """Signs the sessions of all plugins for as long as the server runs; reloads keep them."""
+    return secrets.token_bytes(32)
 
 
 class AsyncBridge:
@@ -94,6 +119,20 @@ class AsyncBridge:
             return self._loop.submit(_await, answer).result()
         return answer
 
+    def as_plain(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """A plain function that runs a coroutine function and gives what it returns.
+
+        It raises RuntimeError on the plugin loop itself, which cannot wait for its own work.
+        """
+
+        @functools.wraps(function)
+        def plain(*args: Any, **kwargs: Any) -> Any:
+            if self._loop.is_current():
+                raise RuntimeError(f"{function.__name__} is a coroutine function: await it")
+            return self._loop.submit(functools.partial(function, *args, **kwargs)).result()
+
+        return plain
+
 
 def mount(app: Flask, offers: Iterable[Any], run: AsyncBridge) -> None:
     """Adds Routers and Blueprints to a generation's app. What an earlier offer answers already
@@ -102,6 +141,8 @@ def mount(app: Flask, offers: Iterable[Any], run: AsyncBridge) -> None:
     Raises RouteConflict for two routes of one offer that answer the same, TypeError for an
     offer of another kind, or whatever Flask raises.
     """
+    if isinstance(app, PluginApp):
+        app.run_async = run
     taken: dict[tuple[str, str], str] = {}
     for offer in offers:
         known = dict(taken)

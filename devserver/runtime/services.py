@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from devserver.core.errors import ServiceNotFound
-from devserver.runtime.gate import CURRENT, Gate
+from devserver.runtime.gate import CURRENT, Flight, Gate
+from devserver.runtime.prolonged import Prolonged, prolonged
 from devserver.runtime.registry import Registry, SystemView
 
 
@@ -35,13 +37,29 @@ class ServiceDirectory:
 
     def call(self, name: str, use: Callable[[Any], Any]) -> Any:
         """`use(service object)` as work inside the provider, so that it is never swapped in
-        the middle of a call."""
-        with self._gate.inside(self.provider(name), f"service {name}") as flight:
-            try:
-                provided = flight.generation.services[name]
-            except KeyError:
-                raise ServiceNotFound(f"the service {name!r} is no longer provided") from None
-            return use(provided)
+        the middle of a call. A coroutine or generator that comes of it is part of that work.
+        """
+        flight = self._enter(name)
+        goes_on: Prolonged | None = None
+        token = CURRENT.set(flight)
+        try:
+            answer = use(flight.generation.services[name])
+            goes_on = prolonged(answer, flight, partial(self._gate.leave, flight))
+            return answer if goes_on is None else goes_on
+        finally:
+            CURRENT.reset(token)
+            if goes_on is None:
+                self._gate.leave(flight)
+
+    def _enter(self, name: str) -> Flight:
+        """A thread that does no work of ours (one that a request started and waits for, say)
+        is never held: nobody could tell that the reload waits for it."""
+        unknown = CURRENT.get() is None
+        flight = self._gate.enter(self.provider(name), f"service {name}", never_hold=unknown)
+        if name in flight.generation.services:
+            return flight
+        self._gate.leave(flight)
+        raise ServiceNotFound(f"the service {name!r} is no longer provided")
 
     def _hint(self, name: str) -> str:
         known = sorted(_all_services(self._registry.view))

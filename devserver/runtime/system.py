@@ -15,6 +15,7 @@ from devserver.runtime.code_cache import CodeCache
 from devserver.runtime.events import EventBus
 from devserver.runtime.gate import Gate
 from devserver.runtime.generation import Generation, LiveGenerations
+from devserver.runtime.importing import ImportModule
 from devserver.runtime.log_handlers import attached
 from devserver.runtime.loop import PluginLoop
 from devserver.runtime.modules import ROOT, ModuleTable, PluginFinder
@@ -43,6 +44,7 @@ class PluginSystem:
         self.patches = PatchBoard()
         self.manager: Any = None
         self._finder = PluginFinder(self._table_for_import)
+        self._import_module = ImportModule()
         self._staging: Mapping[str, ModuleTable] = {}
         self._before: dict[str, ModuleType] = {}
 
@@ -55,11 +57,13 @@ class PluginSystem:
         root.__path__ = [str(self.project.plugins)]
         sys.modules[ROOT] = root
         sys.meta_path.insert(0, self._finder)
+        self._import_module.install()
 
     def stop(self) -> None:
         """Stops the loop and leaves the interpreter's imports as they were."""
         self.bus.stop()
         self.loop.stop()
+        self._import_module.uninstall()
         if self._finder in sys.meta_path:
             sys.meta_path.remove(self._finder)
         for name in [n for n in sys.modules if n == ROOT or n.startswith(ROOT + ".")]:

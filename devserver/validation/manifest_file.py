@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -95,6 +97,9 @@ class _Reader:
         except json.JSONDecodeError as error:
             self._refuse_syntax(error)
             return None
+        except ValueError:
+            self._refuse_long_number()
+            return None
         except RecursionError:
             self._add(SYNTAX, "the manifest is nested too deeply", Span(1, 1, 1, 2))
             return None
@@ -111,6 +116,18 @@ class _Reader:
         span = Span(error.lineno, error.colno, error.lineno, error.colno + 1)
         message = error.msg.removesuffix("s").lower() if error.msg else "no valid JSON"
         self._add(SYNTAX, f"manifest.json is no JSON: {message}", span, hint)
+
+    def _refuse_long_number(self) -> None:
+        """Python converts no whole number of more digits than that."""
+        limit = sys.get_int_max_str_digits()
+        found = re.search(rf"\d{{{limit + 1},}}", self._text)
+        span = Span(1, 1, 1, 2)
+        if found is not None:
+            line = self._text.count("\n", 0, found.start()) + 1
+            column = found.start() - self._text.rfind("\n", 0, found.start())
+            span = Span(line, column, line, column + found.end() - found.start())
+        message = f"manifest.json has a number of more than {limit} digits"
+        self._add(SYNTAX, message, span, "quote it if it is meant as text")
 
     def _warn_of_double(self, key: str) -> None:
         place = next((p for path, p in self._places.keys.items() if path[-1] == key), None)

@@ -7,6 +7,8 @@ import threading
 import pytest
 
 from devserver.core.errors import CommandNotFound, DevServerError, PluginNotFound, ServiceNotFound
+from devserver.runtime.configuration import Configuration
+from devserver.runtime.project import Project
 from tests.integration.lab import Lab, plugin, wait_for
 
 
@@ -208,6 +210,51 @@ def test_a_raising_subscriber_harms_no_other(lab: Lab) -> None:
     good.ctx.events.publish("order.placed", 1)
     wait_for(lambda: good.seen, "the event")
     wait_for(lambda: lab.generation("bad").counters.errors == 1, "the error count")
+
+
+@pytest.mark.parametrize("topic", [None, 5, "", b"order.placed"])
+def test_a_topic_that_is_no_text_is_refused(lab: Lab, topic: object) -> None:
+    lab.write("users", plugin("users", body=SUBSCRIBER.format(kind="def", work="pass")))
+    lab.start()
+    bus = lab.running.system.bus
+    with pytest.raises(TypeError, match=r"a text such as 'order\.placed'"):
+        bus.publish(topic, 1, "users")
+    bus.publish("order.placed", 2, "users")
+    users = lab.generation("users").plugin
+    wait_for(lambda: users.seen, "the event")
+    assert users.seen == [(1, "order.placed", 2)]
+
+
+def test_an_event_that_cannot_be_delivered_holds_up_no_other(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.write("users", plugin("users", body=SUBSCRIBER.format(kind="def", work="pass")))
+    lab.start()
+    bus, gate = lab.running.system.bus, lab.running.system.gate
+    inside = gate.inside
+
+    def fail(*arguments: object) -> object:
+        monkeypatch.setattr(gate, "inside", inside)
+        raise RuntimeError("no way in")
+
+    monkeypatch.setattr(gate, "inside", fail)
+    bus.publish("order.placed", 1, "users")
+    bus.publish("order.placed", 2, "users")
+    users = lab.generation("users").plugin
+    wait_for(lambda: users.seen, "the second event")
+    assert users.seen == [(1, "order.placed", 2)]
+
+
+def test_what_is_published_while_the_server_stops_is_dropped(lab: Lab) -> None:
+    body = """
+        def on_load(self, ctx):
+            ctx.events.subscribe("*", print)
+    """
+    lab.write("users", plugin("users", body=body))
+    lab.start()
+    bus = lab.running.system.bus
+    bus.stop()
+    bus.publish("order.placed", 1, "users")
 
 
 def test_a_deleted_subscription_is_gone(lab: Lab) -> None:
@@ -458,3 +505,101 @@ def get_router():
     lab.start()
     assert lab.json("/users/version")["version"] == 1
     assert lab.json("/users/other") == {"other": True}
+
+
+OPTION = """
+    @router.get("/option")
+    def option():
+        return {"option": self.ctx.config.get("option", "none")}
+"""
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "named"),
+    [
+        ("plugins", "users: 5", "users must be a mapping of keys to values, not a number"),
+        ("plugins", "users: [a]", "users must be a mapping of keys to values, not a list"),
+        (
+            "environments",
+            "development: {plugins: {users: secret}}",
+            "development.plugins.users must be a mapping of keys to values, not text",
+        ),
+    ],
+)
+def test_a_configuration_that_is_no_mapping_is_told(
+    lab: Lab, file: str, text: str, named: str
+) -> None:
+    lab.write("/config/plugins.yaml", "users: {option: 1}")
+    lab.write("users", plugin("users", routes=OPTION))
+    lab.write("other", plugin("other"))
+    lab.start()
+    outcome = lab.save((f"/config/{file}.yaml", text))
+    assert outcome is not None
+    assert not outcome.success
+    (found,) = outcome.diagnostics
+    assert (found.code, found.plugin, found.file) == ("CFG003", "users", f"config/{file}.yaml")
+    assert found.message == named
+    assert found.hint == "write the keys below `users:`, indented, each as `key: value`"
+    assert lab.json("/users/option") == {"option": 1}
+    assert lab.json("/other/version")["version"] == 1
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "code"),
+    [
+        ("environments", "development: 5", "CFG003"),
+        ("environments", "production: {plugins: [a]}", "CFG003"),
+        ("environments", "[]", "CFG001"),
+        ("plugins", "users: {day: 2020-13-45}", "CFG001"),
+        ("plugins", "users: {number: " + "1" * 5000 + "}", "CFG001"),
+        ("plugins", "[" * 2000, "CFG001"),
+    ],
+)
+def test_a_configuration_file_that_cannot_be_used_keeps_its_former_content(
+    lab: Lab, file: str, text: str, code: str
+) -> None:
+    lab.write("/config/plugins.yaml", "users: {option: 1}")
+    lab.write("/config/environments.yaml", "development: {plugins: {users: {option: 2}}}")
+    lab.write("users", plugin("users", routes=OPTION))
+    lab.start()
+    lab.write(f"/config/{file}.yaml", text)
+    configuration = Configuration(Project(lab.root))
+    (problem,) = configuration.read()
+    assert (problem.code, problem.file) == (code, f"config/{file}.yaml")
+    assert problem.hint
+    lab.save((f"/config/{file}.yaml", text))
+    assert lab.json("/users/option") == {"option": 2}
+
+
+def test_a_manifest_with_an_endless_number_is_refused_at_its_place(lab: Lab) -> None:
+    lab.write("users", plugin("users"))
+    lab.start()
+    text = '{"version": "1.0.0",\n "priority": ' + "1" * 5000 + "}"
+    outcome = lab.save(("users/manifest.json", text))
+    assert outcome is not None
+    assert not outcome.success
+    found = outcome.diagnostics[0]
+    assert (found.code, found.file) == ("CFG001", "plugins/users/manifest.json")
+    assert (found.line, found.column) == (2, 14)
+    assert found.message == "manifest.json has a number of more than 4300 digits"
+    assert found.hint
+
+
+def test_a_watched_file_of_any_kind_reloads_the_plugin(lab: Lab) -> None:
+    lab.settings("watch:\n  patterns: ['plugins/**/*.py', 'plugins/**/*.csv']\n")
+    lab.write("users/table.csv", "1")
+    top = """
+        from pathlib import Path
+        TABLE = Path(__file__).with_name("table.csv").read_text()
+    """
+    route = """
+        @router.get("/table")
+        def table():
+            return TABLE
+    """
+    lab.write("users", plugin("users", top=top, routes=route))
+    lab.start()
+    outcome = lab.save(("users/table.csv", "2"))
+    assert outcome is not None
+    assert outcome.success
+    assert lab.get("/users/table").text == "2"
