@@ -52,7 +52,7 @@ def is_ended_by(generation: Generation, name: str, value: Any) -> bool:
     kind = type(generation.plugin)
     if any(reads(kind, hook, name) for hook in _WAY_OUT):
         return True
-    for _, undo, arguments in tuple(generation.ledger._entries):
+    for _, undo, arguments in tuple(generation.ledger.entries()):
         code = getattr(undo, "__code__", None)
         of_plugin = is_of_plugin(getattr(undo, "__module__", None))
         named = of_plugin and isinstance(code, types.CodeType) and name in code.co_names

@@ -27,5 +27,9 @@ class Ledger:
             entries, self._entries = self._entries, []
         return entries[::-1]
 
+    def entries(self) -> tuple[Undo, ...]:
+        """What is recorded, in order."""
+        return tuple(self._entries)
+
     def __len__(self) -> int:
         return len(self._entries)
