@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from devserver.core.lifecycle import PluginStatus
-from devserver.runtime.events import EventBus
+from devserver.runtime.events import EventBus, check_topic
 from devserver.runtime.generation import Command, Generation, Subscription
 from devserver.runtime.loop import PluginLoop
 from devserver.runtime.patches import PatchBoard
@@ -199,12 +199,12 @@ class GenerationHost:
         target[key] = json.dumps(value)
 
     def publish(self, topic: str, data: Any) -> None:
-        _check_topic(topic)
+        check_topic(topic)
         key = self._generation.key
         self._when_live(lambda: self._bus.publish(topic, data, key))
 
     def subscribe(self, topic: str, listener: Callable[..., Any]) -> None:
-        _check_topic(topic)
+        check_topic(topic)
         subscription = Subscription(topic, listener)
         with self._lock:
             self._generation.subscriptions = (*self._generation.subscriptions, subscription)
@@ -271,8 +271,3 @@ class GenerationHost:
 
 def _name(function: Callable[..., Any]) -> str:
     return getattr(function, "__qualname__", repr(function))
-
-
-def _check_topic(topic: object) -> None:
-    if not isinstance(topic, str) or not topic:
-        raise TypeError(f"a topic is text such as 'order.placed', not {type(topic).__name__}")

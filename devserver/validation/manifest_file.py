@@ -39,6 +39,14 @@ _EXPECTED = {
     "int_type": "a whole number",
     "int_parsing": "a whole number",
 }
+_WRITTEN = {
+    "a string": '"text"',
+    "true or false": "true",
+    "a list": "[...]",
+    "an object": "{...}",
+    "a number": "1.5",
+    "a whole number": "1",
+}
 _SECTIONS: dict[str, type[BaseModel]] = {
     "configuration": ConfigOption,
     "events": EventsDeclaration,
@@ -101,7 +109,8 @@ class _Reader:
             self._refuse_long_number()
             return None
         except RecursionError:
-            self._add(SYNTAX, "the manifest is nested too deeply", Span(1, 1, 1, 2))
+            hint = "no field of a manifest is nested more than a few levels"
+            self._add(SYNTAX, "the manifest is nested too deeply", Span(1, 1, 1, 2), hint)
             return None
         if not isinstance(value, dict):
             message = f"the manifest must be an object, not {_show(value)}"
@@ -168,7 +177,7 @@ class _Reader:
             message = f"{where} is missing"
         else:
             message = f"{where}: {detail['msg'].removeprefix('Value error, ')}"
-        self._add(WRONG_TYPE, message, self._span(path), _example(path))
+        self._add(WRONG_TYPE, message, self._span(path), _example(path, expected))
 
     def judge_options(self, manifest: Manifest) -> None:
         """The defaults of the declared configuration."""
@@ -246,10 +255,15 @@ def _hint_for_unknown(path: Sequence[str | int]) -> str:
     return f"did you mean {near}?" if near else f"the fields are: {', '.join(known)}"
 
 
-def _example(path: Sequence[str | int]) -> str | None:
+def _example(path: Sequence[str | int], expected: str | None) -> str | None:
     if path and path[0] == "dependencies":
         return 'write ["users>=1.2"] or {"users": ">=1.2"}'
-    return None
+    if expected is None or not path:
+        return None
+    names = [part for part in path if isinstance(part, str)]
+    if isinstance(path[-1], int):
+        return f"write {_WRITTEN[expected]} as entry {path[-1] + 1} of {names[-1]!r}"
+    return f'write "{names[-1]}": {_WRITTEN[expected]}'
 
 
 def _dotted(path: Sequence[str | int]) -> str:
