@@ -10,8 +10,14 @@ from typing import Any
 from devserver.core.diagnostics import Diagnostic
 from devserver.core.graph import DependencyGraph
 from devserver.core.names import normalise
+from devserver.core.source import PluginSource
 from devserver.runtime.configuration import Configuration
-from devserver.runtime.discovery import SourceUnreadable, discover, read_source
+from devserver.runtime.discovery import (
+    SourceUnreadable,
+    discover,
+    is_plugin_folder,
+    read_source,
+)
 from devserver.runtime.generation import Generation
 from devserver.runtime.project import Project
 from devserver.runtime.registry import Edge
@@ -34,7 +40,7 @@ class Reading:
         if generation is None or self.candidate is None:
             return generation is None and self.candidate is None
         return (
-            generation.source.digest == self.candidate.source.digest
+            _is_same(generation.source, self.candidate.source)
             and generation.config == self.config
             and not self.problems
         )
@@ -46,9 +52,13 @@ class Reading:
         if self.candidate is None or other.candidate is None:
             return self.candidate is other.candidate
         return (
-            self.candidate.source.digest == other.candidate.source.digest
-            and self.config == other.config
+            _is_same(self.candidate.source, other.candidate.source) and self.config == other.config
         )
+
+
+def _is_same(one: PluginSource, other: PluginSource) -> bool:
+    """The same content at the same place."""
+    return (one.digest, one.root, one.name) == (other.digest, other.root, other.name)
 
 
 class Catalog:
@@ -66,6 +76,17 @@ class Catalog:
         """Key → place of every plugin on disk; remembered."""
         self._locations = discover(self._project)
         return dict(self._locations)
+
+    def on_disk(self, keys: Collection[str]) -> set[str]:
+        """Those of `keys` that are there; plugins/ is listed anew only when one is not where it
+        was."""
+        if not all(self._is_there(key) for key in keys):
+            self.discover()
+        return {key for key in keys if key in self._locations}
+
+    def _is_there(self, key: str) -> bool:
+        location = self._locations.get(key)
+        return location is not None and (is_plugin_folder(location) or location.is_file())
 
     def read(self, key: str) -> Reading:
         """The plugin as it is on disk now."""

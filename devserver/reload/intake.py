@@ -68,14 +68,13 @@ class Intake:
         known = set(self._catalog.known) | set(self._pending.keys())
         below = {plugin_of(self._project, p) for p in batch.paths}
         keys = {k for k in below if k is not None}
-        on_disk = set(self._catalog.discover())
         if batch.complete:
-            keys |= on_disk | known
+            keys |= set(self._catalog.discover()) | known
         if batch.complete or names & {"config/plugins.yaml", "config/environments.yaml"}:
             for problem in self._catalog.configuration.read():
                 self._recorder.notice("error", problem.message, hint=problem.hint)
-            keys |= known & on_disk
-        return keys & (known | on_disk)
+            keys |= self._catalog.on_disk(known)
+        return (keys & known) | self._catalog.on_disk(keys)
 
     def _back_to_running(self, record: PluginRecord) -> None:
         """The content on disk is what runs again: whatever was refused is of no interest."""
