@@ -42,12 +42,16 @@ class PluginHost:
         self.system = PluginSystem(project)
         self.registry = self.system.registry
         self.queue = ReloadQueue()
-        self._disposer = Disposer(self.system)
+        self._disposer = Disposer(self.system, when_idle=self._flush)
         self._hooks = HookRunner(self.system.loop)
         self._trial = ForkServerTrial(
-            cache=project.cache, memory_mb=lambda: self._settings.safety.trial_memory_mb
+            cache=project.cache,
+            code=self.system.code,
+            memory_mb=lambda: self._settings.safety.trial_memory_mb,
         )
-        self._catalog = Catalog(project, Analyser(project.cache))
+        analyser = Analyser(project.cache, deferred=True, keep_code=self.system.code.put)
+        self._catalog = Catalog(project, analyser)
+        self._caches = (analyser, self.system.code)
         self._attempts = Attempts(
             system=self.system,
             catalog=self._catalog,
@@ -106,7 +110,7 @@ class PluginHost:
         if self._settings.safety.trial_process:
             self._trial.warm()
         self.queue.put(LoadAll()).result()
-        self.system.code.flush()
+        self._flush()
 
     def stop(self, timeout: float = 5.0) -> None:
         """Ends the watch and the reloader, then lets every plugin go."""
@@ -119,6 +123,11 @@ class PluginHost:
         self._probe.stop()
         self.journal.wake()
         self.system.stop()
+
+    def _flush(self) -> None:
+        """Writes what the caches have learnt; no save waits for it."""
+        for cache in self._caches:
+            cache.flush()
 
     def changed(self, *paths: Path) -> Outcome | None:
         """Tells the reloader that files changed, as the watcher would; waits for what comes of

@@ -20,10 +20,11 @@ _log = logging.getLogger("devserver.dispose")
 
 class Disposer:
     """Runs the hooks on the way out and undoes the ledger, each batch on a thread of its own:
-    a slow `shutdown()` delays no reload."""
+    a slow `shutdown()` delays no reload. `when_idle` is called when a batch is gone."""
 
-    def __init__(self, system: PluginSystem) -> None:
+    def __init__(self, system: PluginSystem, *, when_idle: Callable[[], None]) -> None:
         self._system = system
+        self._when_idle = when_idle
         self._numbers = itertools.count(1)
         self._threads: set[threading.Thread] = set()
         self._stopping = threading.Event()
@@ -76,7 +77,7 @@ class Disposer:
         for clean in getattr(typing, "_cleanups", ()):
             clean()  # typing keeps every class that `X | None` was written with
         troubles += [f"left behind: {what}" for what in hooks.abandoned]
-        self._system.code.flush()
+        self._when_idle()
         step = Step(name="dispose", ms=(time.perf_counter() - begun) * 1000)
         self._threads.discard(threading.current_thread())
         on_done(step, troubles)

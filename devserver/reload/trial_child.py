@@ -16,7 +16,13 @@ from devserver.core.diagnostics import Diagnostic
 from devserver.core.errors import DevServerError, PluginHookFailed
 from devserver.core.names import normalise
 from devserver.core.source import PluginSource, SourceFile
-from devserver.reload.trial_limits import MemoryLimit, limit_time_and_files
+from devserver.reload.trial_limits import (
+    MemoryLimit,
+    children,
+    limit_time_and_files,
+    open_files,
+    thread_count,
+)
 from devserver.reload.trial_task import Conditions, Task
 from devserver.runtime.code_cache import CodeCache
 from devserver.runtime.entry import find_entry
@@ -80,6 +86,7 @@ class Child:
     def _execute(self, task: Task) -> None:
         tables = _Tables(task, self._code)
         self._memory.hold(task.conditions.memory_mb)
+        before = open_files()
         for number, source in enumerate(task.entries):
             self._reporter.tell(entry=number)
             try:
@@ -93,7 +100,11 @@ class Child:
         self._memory.lift()
         # The live process, which executes the same next, need not compile it again.
         self._code.flush()
-        self._reporter.tell(passed=_newly_imported(task.conditions.environment))
+        alone = before is not None and before == open_files() and _has_started_nothing()
+        self._reporter.tell(passed=_newly_imported(task.conditions.environment), alone=alone)
+        while alone:
+            # To end is work too, and whoever waits for the report has better things to do.
+            signal.pause()
 
 
 class _Reporter:
@@ -257,6 +268,10 @@ def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):  # plugin code may have put anything there
             stream.flush()
+
+
+def _has_started_nothing() -> bool:
+    return thread_count() == 1 and children() == []
 
 
 def _newly_imported(folders: tuple[str, ...]) -> list[str]:

@@ -27,7 +27,8 @@ class End(StrEnum):
 class Ended:
     """`entry` counts the entry that was being executed, `status` is an exit code or a signal,
     `failure` a diagnostic as JSON, `stack` text of faulthandler, `output` the end of what was
-    printed, `imported` the modules of the environment that had to be imported."""
+    printed, `imported` the modules of the environment that had to be imported. `alone` is True
+    when the process has started and opened nothing that outlasts the execution."""
 
     end: End
     entry: int = 0
@@ -37,6 +38,7 @@ class Ended:
     output: str = ""
     imported: tuple[str, ...] = ()
     fault: str = ""
+    alone: bool = False
 
     def to_message(self) -> dict[str, Any]:
         return {**asdict(self), "end": str(self.end)}

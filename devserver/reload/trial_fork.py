@@ -77,11 +77,12 @@ class ForkedChild:
         return self.poll() is None
 
     def examine(self, request: dict[str, Any], timeout: float) -> Ended:
-        """Has it execute the task that `request` packs. Only once."""
+        """Has it execute the task that `request` packs. Only once. It is gone afterwards, unless
+        it passed alone: nothing of it is in anybody's way then."""
         # One that has died takes nothing; the watch then tells how it died.
         with contextlib.suppress(ConnectionError):
             self._requests.send(request)
-        return watch(self, self._pipes, timeout=timeout, control=self._control)
+        return watch(self, self._pipes, timeout=timeout, control=self._control, may_stay=True)
 
     def end(self) -> None:
         """It is gone afterwards."""

@@ -20,6 +20,7 @@ from devserver.reload.trial_spawn import START_LIMIT, run_spawned
 from devserver.reload.trial_task import Conditions
 from devserver.reload.trial_verdict import could_not_run, diagnostics_of
 from devserver.reload.trial_watch import Process, end_group
+from devserver.runtime.code_cache import CodeCache
 
 AUTO_MEMORY_MB = 1024
 CAN_FORK = hasattr(os, "fork") and sys.platform != "darwin"
@@ -31,6 +32,7 @@ _FAREWELL = 2.0
 
 class ForkServerTrial:
     """A Trial whose server stays warm between examinations. `memory_mb` is asked at each one.
+    `code` has what is compiled already in this process.
 
     `examine` is for one thread at a time; `warm` and `close` may be called from any.
     """
@@ -40,11 +42,13 @@ class ForkServerTrial:
         *,
         cache: Path | None,
         memory_mb: Callable[[], int | Literal["auto"]],
+        code: CodeCache | None = None,
         environment: Sequence[str] | None = None,
     ) -> None:
         folders = environment_folders() if environment is None else environment
         self._environment = tuple(folder.rstrip(os.sep) + os.sep for folder in folders)
         self._cache = cache
+        self._code = code or CodeCache(None)
         self._memory_mb = memory_mb
         self._server: ServerProcess | None = None
         self._worker: Process | None = None
@@ -160,7 +164,9 @@ class ForkServerTrial:
                 raise CannotFork("this system has no fork that serves")
             if self._server is None:
                 try:
-                    self._server = ServerProcess(cache=self._cache, refused=self._refused)
+                    self._server = ServerProcess(
+                        cache=self._cache, code=self._code, refused=self._refused
+                    )
                 except (OSError, ValueError) as error:
                     raise CannotFork(str(error)) from None
             return self._server

@@ -16,6 +16,7 @@ from devserver.reload.trial_start import command
 from devserver.reload.trial_task import Conditions, SourceSender
 from devserver.reload.trial_watch import end_group
 from devserver.reload.trial_wire import Channel
+from devserver.runtime.code_cache import CodeCache
 
 _SERVER = "devserver.reload.trial_server"
 
@@ -30,15 +31,16 @@ class CannotFork(Exception):
 
 class ServerProcess:
     """A fork server as this process sees it. Raises OSError or ValueError when it cannot be
-    started; it then goes on getting ready by itself."""
+    started; it then goes on getting ready by itself. It is given the code that `code` has in
+    memory, so that it need not compile that again."""
 
-    def __init__(self, *, cache: Path | None, refused: Iterable[str]) -> None:
+    def __init__(self, *, cache: Path | None, code: CodeCache, refused: Iterable[str]) -> None:
         ours, theirs = socket.socketpair()
         self.importing: list[str] = []
         """The packages that it imports just now to have them ready."""
         self.is_spent = False
         self._ready = False
-        self._sender = SourceSender()
+        self._sender = SourceSender(code)
         self._channel = Channel(ours)
         options = {
             "fd": theirs.fileno(),

@@ -50,6 +50,20 @@ def children() -> list[int] | None:
         return None
 
 
+def open_files() -> dict[str, str] | None:
+    """What each descriptor of this process is open for; None where the system does not tell."""
+    folder = "/proc/self/fd"
+    found = {}
+    try:
+        for descriptor in os.listdir(folder):
+            # The one of the listing itself is closed again.
+            with contextlib.suppress(FileNotFoundError):
+                found[descriptor] = os.readlink(f"{folder}/{descriptor}")
+    except OSError:
+        return None
+    return found
+
+
 def thread_count() -> int:
     """Threads of this process, also those that Python did not start."""
     try:

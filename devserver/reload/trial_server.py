@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
-import select
 import signal
 import socket
 from collections.abc import Callable, Iterable, Mapping
@@ -17,12 +16,15 @@ from typing import Any, NoReturn
 
 from devserver.reload.trial_end import End, Ended
 from devserver.reload.trial_fork import PARENT_GONE, ForkedChild, end_orphans
-from devserver.reload.trial_limits import adopt_orphans, die_with_parent
+from devserver.reload.trial_limits import adopt_orphans, children, die_with_parent
 from devserver.reload.trial_preload import ALWAYS, Preloader
 from devserver.reload.trial_start import command
 from devserver.reload.trial_task import SourceShelf
 from devserver.reload.trial_wire import Channel
 from devserver.runtime.code_cache import CodeCache
+
+_PAUSE = 0.03
+"""Seconds of rest after an answer: as long as what follows a trial usually takes."""
 
 
 def main(options: Mapping[str, Any]) -> None:
@@ -55,16 +57,17 @@ class TrialServer:
     def __init__(self, options: Mapping[str, Any]) -> None:
         self._options = options
         self._channel = Channel(socket.socket(fileno=options["fd"]))
-        self._shelf = SourceShelf()
         self._code = CodeCache(None if options["cache"] is None else Path(options["cache"]))
+        self._shelf = SourceShelf(self._code)
         self._preloader = Preloader(refused=options["refused"])
         self._child: ForkedChild | None = None
+        self._done: ForkedChild | None = None
 
     def serve(self) -> None:
         """Until the other end closes."""
         self._preload(ALWAYS, is_busy=lambda: False)
         self._channel.send({"ready": True})
-        self._preload(self._options["wanted"], is_busy=self._is_busy)
+        self._preload(self._options["wanted"], is_busy=self._channel.waits)
         try:
             while True:
                 # One that has its start behind it before anybody waits; else it is tried again.
@@ -73,10 +76,15 @@ class TrialServer:
                 request = self._channel.receive()
                 if request is None:
                     return
-                self._answer(request)
+                imported = self._answer(request)
+                # What called goes on with its reload now: it is to have the processors.
+                self._channel.waits(_PAUSE)
+                self._clear_away()
+                self._preload(imported, is_busy=self._channel.waits)
         finally:
-            if self._child is not None:
-                self._child.end()
+            for child in (self._child, self._done):
+                if child is not None:
+                    child.end()
 
     def _get_ready(self) -> ForkedChild:
         """The child that waits for the next request. Raises OSError."""
@@ -85,6 +93,8 @@ class TrialServer:
             child.end()
             child = None
         if child is None:
+            # What is no garbage now never will be: the child's collector need not touch it.
+            gc.freeze()
             live = self._options["live"]
             child = ForkedChild(
                 shelf=self._shelf, code=self._code, live=live, control=self._channel
@@ -92,12 +102,13 @@ class TrialServer:
         self._child = child
         return child
 
-    def _answer(self, request: dict[str, Any]) -> None:
+    def _answer(self, request: dict[str, Any]) -> tuple[str, ...]:
+        """Gives the modules that are to be preloaded."""
         try:
             timeout = self._shelf.unpack(request).conditions.timeout
         except KeyError:
             self._channel.send({"missing": True})
-            return
+            return ()
         self._channel.send({"started": True})
         try:
             ended = self._tried(request, timeout)
@@ -105,20 +116,25 @@ class TrialServer:
                 ended = self._tried(request, timeout)
         except OSError as error:
             self._channel.send({"cannot": error.strerror or str(error)})
-            return
+            return ()
         if ended.end is End.STOPPED:
             raise SystemExit(0)
         self._channel.send({"ended": ended.to_message()})
         # The live process imports what passed now too; what did not may still be edited.
-        imported = ended.imported if ended.end is End.PASSED else ()
-        self._preload(imported, is_busy=self._is_busy)
+        return ended.imported if ended.end is End.PASSED else ()
 
     def _tried(self, request: dict[str, Any], timeout: float) -> Ended:
-        child = self._get_ready()
-        try:
-            return child.examine(request, timeout)
-        finally:
-            self._child = None
+        child, self._child = self._get_ready(), None
+        self._done = child
+        ended = child.examine(request, timeout)
+        if not ended.alone or children() != [child.pid]:
+            self._clear_away()
+        return ended
+
+    def _clear_away(self) -> None:
+        """Ends the child that has done its task, and whatever that left."""
+        child, self._done = self._done, None
+        if child is not None:
             child.end()
             end_orphans()
 
@@ -133,7 +149,6 @@ class TrialServer:
         if not alone:
             self._begin_anew()
         gc.collect()
-        gc.freeze()
 
     def _begin_anew(self) -> None:
         """Becomes a fresh process on the same socket: threads cannot be got rid of otherwise."""
@@ -145,8 +160,3 @@ class TrialServer:
         os.set_inheritable(self._channel.fileno(), True)
         arguments = command(__name__, options)
         os.execv(arguments[0], arguments)
-
-    def _is_busy(self) -> bool:
-        poller = select.poll()
-        poller.register(self._channel.fileno(), select.POLLIN)
-        return bool(poller.poll(0))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
+from types import CodeType, MappingProxyType
 from typing import Any
 
 from devserver.core.source import PluginSource, SourceFile
+from devserver.runtime.code_cache import CodeCache
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,11 +36,27 @@ class Task:
     conditions: Conditions
 
 
-class SourceSender:
-    """Packs tasks for one receiver and remembers what that has got."""
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """A source that the receiver has: path and digest of each module. `bare` are the modules
+    that it has no code of."""
 
-    def __init__(self) -> None:
-        self._sent: dict[str, tuple[str, dict[str, str]]] = {}
+    digest: str
+    root: Path
+    modules: Mapping[str, tuple[str, str]]
+    bare: frozenset[str]
+
+    def is_(self, source: PluginSource) -> bool:
+        return self.digest == source.digest and self.root == source.root
+
+
+class SourceSender:
+    """Packs tasks for one receiver and remembers what that has got. Modules that are in the
+    memory of `code` are sent compiled too."""
+
+    def __init__(self, code: CodeCache | None = None) -> None:
+        self._code = code or CodeCache(None)
+        self._sent: dict[str, _Sent] = {}
 
     def pack(
         self,
@@ -64,29 +81,54 @@ class SourceSender:
         self._sent.clear()
 
     def _packed(self, source: PluginSource) -> dict[str, Any]:
-        digest, known = self._sent.get(source.name, ("", {}))
-        if digest == source.digest:
-            return {"name": source.name, "digest": digest, "files": None}
+        known = self._sent.get(source.name)
+        same = known is not None and known.is_(source)
+        if same and known is not None and not known.bare:
+            return _unchanged(source)
         # Only modules are executed; a plugin reads its other files from the disk itself.
         modules = {r: f for r, f in source.files.items() if r.endswith(".py")}
-        self._sent[source.name] = source.digest, {r: f.digest for r, f in modules.items()}
+        has = {} if known is None else known.modules
+        bare = frozenset() if known is None else known.bare
+        files: dict[str, tuple[str, str, bytes | None, CodeType | None]] = {}
+        for relative, file in modules.items():
+            path = str(file.path)
+            is_there = has.get(relative) == (path, file.digest)
+            code = (
+                None if is_there and relative not in bare else self._code.find(file.content, path)
+            )
+            files[relative] = path, file.digest, None if is_there else file.content, code
+        if same and not any(code for _, _, _, code in files.values()):
+            return _unchanged(source)
+        self._sent[source.name] = _Sent(
+            source.digest,
+            source.root,
+            {relative: (path, digest) for relative, (path, digest, _, _) in files.items()},
+            frozenset(
+                relative
+                for relative, (_, _, content, code) in files.items()
+                if code is None and (content is not None or relative in bare)
+            ),
+        )
         return {
             "name": source.name,
             "digest": source.digest,
             "root": str(source.root),
             "base": str(source.base),
             "single_file": source.single_file,
-            "files": {
-                r: (str(f.path), f.digest, None if known.get(r) == f.digest else f.content)
-                for r, f in modules.items()
-            },
+            "files": files,
         }
 
 
-class SourceShelf:
-    """The sources that a receiver has got so far, the latest of each plugin."""
+def _unchanged(source: PluginSource) -> dict[str, Any]:
+    return {"name": source.name, "digest": source.digest, "files": None}
 
-    def __init__(self) -> None:
+
+class SourceShelf:
+    """The sources that a receiver has got so far, the latest of each plugin; what came compiled
+    is in `code`."""
+
+    def __init__(self, code: CodeCache | None = None) -> None:
+        self._code = code or CodeCache(None)
         self._sources: dict[str, PluginSource] = {}
 
     def unpack(self, message: Mapping[str, Any]) -> Task:
@@ -112,8 +154,11 @@ class SourceShelf:
                 content=before[digest] if content is None else content,
                 digest=digest,
             )
-            for relative, (path, digest, content) in packed["files"].items()
+            for relative, (path, digest, content, _) in packed["files"].items()
         }
+        for relative, (path, _, _, code) in packed["files"].items():
+            if code is not None:
+                self._code.put(files[relative].content, path, code, write=False)
         source = PluginSource(
             name=name,
             root=Path(packed["root"]),

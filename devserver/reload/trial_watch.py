@@ -77,19 +77,22 @@ def watch(
     timeout: float,
     start: float = 0,
     control: Channel | None = None,
+    may_stay: bool = False,
 ) -> Ended:
     """Waits for the end of a trial whose entries have `timeout` seconds each, after `start`
-    seconds at most to get going; then its process is gone, and with it its group.
+    seconds at most to get going; then its process is gone, and with it its group. Only with
+    `may_stay` one that passed and is `alone` is left for the caller to end.
 
     When the other end of `control` goes, nobody wants to know any longer and the trial ends.
     """
-    watching = _Watch(process, pipes.ours, timeout, start, control)
+    watching, stays = _Watch(process, pipes.ours, timeout, start, control), False
     try:
         end = watching.wait()
+        stays = may_stay and end is End.PASSED and watching.told.alone
         if end is End.TIMED_OUT:
             watching.take_stack()
     finally:
-        status = end_group(process)
+        status = 0 if stays else end_group(process)
     watching.drain()
     return watching.told.ended(end, abs(status))
 
@@ -116,6 +119,7 @@ class _Told:
         self._entry = -1
         self._failure: Mapping[str, Any] | None = None
         self._imported: tuple[str, ...] = ()
+        self.alone = False
         self._fault = ""
 
     @property
@@ -145,6 +149,7 @@ class _Told:
                 self.end, self._failure = End.FAILED, failure
             case {"passed": list(names)}:
                 self.end, self._imported = End.PASSED, tuple(str(n) for n in names)
+                self.alone = message.get("alone") is True
             case {"fault": str(text)}:
                 self.end, self._fault = End.FAULT, text
 
@@ -171,6 +176,7 @@ class _Told:
             output=self._output.decode("utf-8", "replace"),
             imported=self._imported,
             fault=fault,
+            alone=self.alone,
         )
 
 

@@ -7,12 +7,14 @@ interpreter; what a plugin could have written is never read this way.
 from __future__ import annotations
 
 import marshal
+import select
 import socket
 import struct
 import time
 from typing import Any
 
 _HEAD = struct.Struct("<Q")
+_PART = 1 << 20
 
 
 class Channel:
@@ -23,6 +25,7 @@ class Channel:
 
     def __init__(self, connection: socket.socket) -> None:
         self._socket = connection
+        self._received = bytearray()
 
     def fileno(self) -> int:
         """The descriptor of the socket, to poll for what comes."""
@@ -36,25 +39,32 @@ class Channel:
 
     def receive(self, deadline: float | None = None) -> dict[str, Any] | None:
         """The next message, None when the other end is gone. Raises TimeoutError."""
-        head = self._read(_HEAD.size, deadline)
-        payload = None if head is None else self._read(_HEAD.unpack(head)[0], deadline)
-        return None if payload is None else marshal.loads(payload)
-
-    def _read(self, size: int, deadline: float | None) -> bytes | None:
-        content = bytearray()
-        while len(content) < size:
+        received, size = self._received, _HEAD.size
+        while len(received) < size or len(received) < (size := _frame_size(received)):
             self._socket.settimeout(_left(deadline))
             try:
-                part = self._socket.recv(min(size - len(content), 1 << 20))
+                part = self._socket.recv(_PART)
             except ConnectionError:
                 return None
             if not part:
                 return None
-            content += part
-        return bytes(content)
+            received += part
+        message: dict[str, Any] = marshal.loads(bytes(received[_HEAD.size : size]))
+        del received[:size]
+        return message
+
+    def waits(self, seconds: float = 0) -> bool:
+        """True as soon as something is there to be read; False after so long."""
+        if self._received:
+            return True
+        poller = select.poll()
+        poller.register(self._socket, select.POLLIN)
+        return bool(poller.poll(seconds * 1000))
 
     def is_cut(self) -> bool:
         """True when the other end is gone and nothing is left to be read."""
+        if self._received:
+            return False
         self._socket.settimeout(0)
         try:
             return not self._socket.recv(1, socket.MSG_PEEK)
@@ -73,6 +83,11 @@ class Channel:
     def close(self) -> None:
         """Gives the descriptor back."""
         self._socket.close()
+
+
+def _frame_size(content: bytearray) -> int:
+    """The size of the frame that these bytes begin."""
+    return _HEAD.size + int(_HEAD.unpack_from(content)[0])
 
 
 def _left(deadline: float | None) -> float | None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import MappingProxyType
+from types import CodeType, MappingProxyType
 
 from devserver.core.diagnostics import Diagnostic, Severity
 from devserver.core.manifest import Manifest, split_requirement
@@ -17,7 +17,7 @@ from devserver.validation.candidate import MANIFEST, Candidate, Dependency
 from devserver.validation.entry import plugin_classes
 from devserver.validation.lookup import ROOT, Lookup
 from devserver.validation.manifest_file import ManifestReading, read_manifest
-from devserver.validation.outline import SyntaxProblem, Unparsable, analyse_module
+from devserver.validation.outline import SyntaxProblem, Unparsable, outline, parse
 from devserver.validation.storage import AnalysisStore
 
 _Module = ModuleAnalysis | SyntaxProblem
@@ -26,12 +26,22 @@ _Module = ModuleAnalysis | SyntaxProblem
 class Analyser:
     """Analyses sources; `cache_dir` is the project's .plugin_cache, None for no cache on disk.
 
-    Remembers the last analysis of each module and the last candidate of each plugin. For one
-    thread at a time.
+    Remembers the last analysis of each module and the last candidate of each plugin. With
+    `deferred` the cache is written at a `flush` alone. `keep_code` gets what the compiler made
+    of a module that had to be analysed: content, path, code. For one thread at a time, but for
+    `flush`.
     """
 
-    def __init__(self, cache_dir: Path | None) -> None:
+    def __init__(
+        self,
+        cache_dir: Path | None,
+        *,
+        deferred: bool = False,
+        keep_code: Callable[[bytes, str, CodeType], None] | None = None,
+    ) -> None:
         self._store = None if cache_dir is None else AnalysisStore(cache_dir / "analysis")
+        self._deferred = deferred
+        self._keep_code = keep_code
         self._modules: dict[tuple[str, str], tuple[str, _Module]] = {}
         self._manifests: dict[str, tuple[str, ManifestReading]] = {}
         self._candidates: dict[tuple[Path, str], Candidate] = {}
@@ -45,6 +55,11 @@ class Analyser:
         candidate = self._analysed(source)
         self._candidates[place] = candidate
         return candidate
+
+    def flush(self) -> None:
+        """Writes what was found since the last time to the cache."""
+        if self._store is not None:
+            self._store.flush()
 
     def _analysed(self, source: PluginSource) -> Candidate:
         files = {n: f for n, f in source.modules().items() if not _is_test(source, f)}
@@ -85,11 +100,18 @@ class Analyser:
             if stored is not None:
                 return stored
         try:
-            found = analyse_module(file.content, name=name, file=path, is_package=is_package)
+            parsed = parse(file.content)
         except Unparsable as error:
             return error.problem
+        if self._keep_code is not None:
+            code = parsed.code_of(str(file.path))
+            if code is not None:
+                self._keep_code(file.content, str(file.path), code)
+        found = outline(parsed, name=name, file=path, is_package=is_package)
         if store is not None:
             store.put(file.digest, found)
+            if not self._deferred:
+                store.flush()
         return found
 
     def _manifest(self, source: PluginSource) -> ManifestReading:

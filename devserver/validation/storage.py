@@ -14,7 +14,7 @@ import tempfile
 import types
 import typing
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -35,9 +35,13 @@ class AnalysisStore:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._ready = False
+        self._unwritten: dict[str, ModuleAnalysis] = {}
 
     def find(self, digest: str, *, name: str, file: str, is_package: bool) -> ModuleAnalysis | None:
         """The analysis of a content, as that of the given module."""
+        waiting = self._unwritten.get(digest)
+        if waiting is not None:
+            return replace(waiting, name=name, file=file, is_package=is_package)
         try:
             checksum, _, payload = self._entry(digest).read_bytes().partition(b"\n")
         except OSError:
@@ -48,7 +52,16 @@ class AnalysisStore:
         return typing.cast(ModuleAnalysis, stored)
 
     def put(self, digest: str, analysis: ModuleAnalysis) -> None:
-        """Stores an analysis; a cache that cannot be written is no fault."""
+        """Keeps an analysis; it is on the disk after `flush`."""
+        self._unwritten[digest] = analysis
+
+    def flush(self) -> None:
+        """Writes what was put; a cache that cannot be written is no fault. From any thread."""
+        for digest, analysis in list(self._unwritten.items()):
+            self._store(digest, analysis)
+            self._unwritten.pop(digest, None)
+
+    def _store(self, digest: str, analysis: ModuleAnalysis) -> None:
         with contextlib.suppress(OSError, ValueError):
             encoded = _encode(analysis)[len(_OF_THE_PLACE) :]
             payload = json.dumps(encoded, separators=(",", ":")).encode()

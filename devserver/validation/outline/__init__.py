@@ -18,7 +18,16 @@ from devserver.validation.outline.decoding import (
 from devserver.validation.outline.drafts import call_of
 from devserver.validation.outline.walk import Handler, Walk
 
-__all__ = ["SourceText", "SyntaxProblem", "Unparsable", "analyse_module", "decode"]
+__all__ = [
+    "Parsed",
+    "SourceText",
+    "SyntaxProblem",
+    "Unparsable",
+    "analyse_module",
+    "decode",
+    "outline",
+    "parse",
+]
 
 _HANDLERS: dict[type, Handler] = {
     ast.Import: imports.visit_import,
@@ -68,7 +77,11 @@ def analyse_module(content: bytes, *, name: str, file: str, is_package: bool) ->
 
     Raises Unparsable.
     """
-    parsed = parse(content)
+    return outline(parse(content), name=name, file=file, is_package=is_package)
+
+
+def outline(parsed: Parsed, *, name: str, file: str, is_package: bool) -> ModuleAnalysis:
+    """The analysis of a module that has been parsed."""
     return _finished(_walked(parsed), parsed, name, file, is_package)
 
 

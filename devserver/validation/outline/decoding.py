@@ -9,6 +9,7 @@ import threading
 import tokenize
 import warnings
 from dataclasses import dataclass
+from types import CodeType
 
 from devserver.validation.analysis import Span, SyntaxNote
 
@@ -38,12 +39,22 @@ class Unparsable(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parsed:
-    """A module's text, its tree (None where it is too deep to look at), and what the compiler
-    warned of."""
+    """A module's text, its tree and its code (each None where it is too deep to look at), and
+    what the compiler warned of. The code names no file: see `code_of`."""
 
     source: SourceText
     tree: ast.Module | None
+    code: CodeType | None
     notes: tuple[SyntaxNote, ...]
+
+    def code_of(self, path: str) -> CodeType | None:
+        """What `compile` makes of the module when it is at `path`."""
+        return None if self.code is None else _placed(self.code, path)
+
+
+def _placed(code: CodeType, path: str) -> CodeType:
+    constants = tuple(_placed(c, path) if isinstance(c, CodeType) else c for c in code.co_consts)
+    return code.replace(co_filename=path, co_consts=constants)
 
 
 class SourceText:
@@ -90,7 +101,7 @@ def parse(content: bytes) -> Parsed:
     with _LOCK, warnings.catch_warnings(record=True) as met:
         # The filter is bound to our file name: what other threads warn of is judged as before.
         warnings.filterwarnings("always", module=re.escape(_FILE))
-        tree, problem = _compiled(source)
+        tree, code, problem = _compiled(source)
     ours = [w for w in met if w.filename == _FILE]
     for other in met:
         if other.filename != _FILE:
@@ -99,7 +110,7 @@ def parse(content: bytes) -> Parsed:
             )
     if problem is not None:
         raise Unparsable(problem)
-    return Parsed(source=source, tree=tree, notes=tuple(_notes(ours, source)))
+    return Parsed(source=source, tree=tree, code=code, notes=tuple(_notes(ours, source)))
 
 
 def decode(content: bytes) -> str:
@@ -176,21 +187,24 @@ def _refuse_null(content: bytes) -> None:
     )
 
 
-def _compiled(source: SourceText) -> tuple[ast.Module | None, SyntaxProblem | None]:
-    """The tree, None where it is too deep to be made into objects, and what is wrong."""
+def _compiled(
+    source: SourceText,
+) -> tuple[ast.Module | None, CodeType | None, SyntaxProblem | None]:
+    """The tree, None where it is too deep to be made into objects, its code, None where that
+    cannot be made from the tree, and what is wrong."""
     try:
         tree = ast.parse(source.text, _FILE)
     except SyntaxError as error:
-        return None, _syntax_problem(error, source)
+        return None, None, _syntax_problem(error, source)
     except _EXHAUSTED:
-        return None, _problem_of_text(source)
+        return None, None, _problem_of_text(source)
     try:
-        compile(tree, _FILE, "exec", dont_inherit=True)
+        code = compile(tree, _FILE, "exec", dont_inherit=True)
     except SyntaxError as error:
-        return tree, _misplaced(error, source)
+        return tree, None, _misplaced(error, source)
     except _EXHAUSTED:
-        return tree, _problem_of_text(source)
-    return tree, None
+        return tree, None, _problem_of_text(source)
+    return tree, code, None
 
 
 def _problem_of_text(source: SourceText) -> SyntaxProblem | None:

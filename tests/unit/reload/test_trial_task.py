@@ -40,7 +40,7 @@ def source_of(name: str, **files: str) -> PluginSource:
 def contents_of(message: dict[str, Any]) -> list[bytes]:
     packed = [*message["entries"], *message["context"]]
     files = [files for files in (p["files"] for p in packed) if files is not None]
-    return [content for f in files for _, _, content in f.values() if content is not None]
+    return [content for f in files for _, _, content, _ in f.values() if content is not None]
 
 
 def test_a_task_comes_out_as_it_went_in() -> None:
