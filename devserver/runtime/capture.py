@@ -233,6 +233,11 @@ class Capture:
         if isinstance(reduced, str):
             return self._global(value, reduced)
         reduction = instance_reduction(value, reduced)
+        if self._structural:
+            # Nothing is remembered here: a setter, which gets the instance once more, would
+            # lead back to it for ever. The parts alone tell the value.
+            made, arguments, state, items, pairs = reduction[:5]
+            return release.named, (made, arguments, state, tuple(items or ()), tuple(pairs or ()))
         if self._deferred and reduction[-1] is release.set_state and has_identity_hash(value):
             self._later.append((value, reduction[2]))
             return (*reduction[:2], None, *reduction[3:5])

@@ -544,3 +544,18 @@ def test_attributes_are_read_without_running_code_of_the_plugin(lab: Lab) -> Non
     lab.start()
     state = state_of(lab.generation("users"))
     assert set(state) == {"count", "hits", "greeting"}
+
+
+def test_an_equal_object_of_the_plugins_own_class_counts_as_unchanged(lab: Lab) -> None:
+    top = """
+        class Point:
+            def __init__(self, x):
+                self.x = x
+    """
+    lab.write("users", plugin("users", top=top, init="self.point = Point(1)"))
+    lab.start()
+    lab.generation("users").plugin.point = sys.modules["plugins.users.plugin"].Point(1)
+    outcome = lab.save(("users", plugin("users", 2, top=top, init="self.point = Point(2)")))
+    assert outcome is not None
+    assert "point" in outcome.state.merged
+    assert lab.generation("users").plugin.point.x == 2
