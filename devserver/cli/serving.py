@@ -15,6 +15,8 @@ from devserver.cli.terminal import Terminal
 
 GRACE = 5.0
 """Seconds that work in flight gets after the first Ctrl-C."""
+_ROUND = 0.2
+"""Seconds after which a waiting main thread looks for signals."""
 _LAST = 1.0
 """Seconds that an immediate stop may take before the process ends without it."""
 
@@ -59,7 +61,9 @@ class Serving:
                     return signals.exit_code
                 on_ready()
                 threading.Thread(target=self._tell_end, name="server-end", daemon=True).start()
-                self._ended.wait()
+                # A signal that comes just before the wait does not end it; the next round sees it.
+                while not self._ended.wait(_ROUND):
+                    pass
                 self._terminal.say("stopped")
                 return signals.exit_code
         finally:
