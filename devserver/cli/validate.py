@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import queue
 import sys
@@ -136,9 +137,16 @@ def watch_and_validate(validation: Validation) -> ExitCode:
     return signals.exit_code
 
 
+def _got(waiting: queue.SimpleQueue[ChangeBatch | None]) -> ChangeBatch | None:
+    """What comes next; a signal that arrives just before the wait is seen in the next round."""
+    while True:
+        with contextlib.suppress(queue.Empty):
+            return waiting.get(timeout=0.2)
+
+
 def _next(waiting: queue.SimpleQueue[ChangeBatch | None]) -> ChangeBatch | None:
     """The next batch, with all that came in meanwhile; None to end."""
-    batch = waiting.get()
+    batch = _got(waiting)
     while batch is not None and not waiting.empty():
         more = waiting.get()
         batch = None if more is None else batch.merged(more)
