@@ -8,8 +8,11 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+from tests.integration.lab import Lab
 
 # It would hide stale bytecode, one of the faults that the tests are after.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -35,6 +38,14 @@ def nothing_is_left() -> Iterator[None]:
         left = _new(before)
     if left:
         pytest.fail("the test left behind: " + "; ".join(left), pytrace=False)
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[Lab]:
+    """A project in a temporary folder; the host is started by the test."""
+    lab = Lab(tmp_path / "project")
+    yield lab
+    lab.stop()
 
 
 def _belongings() -> dict[str, set[object]]:
