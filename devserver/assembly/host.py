@@ -14,6 +14,7 @@ from devserver.reload.control import Control
 from devserver.reload.disposal import Disposer
 from devserver.reload.intake import Intake
 from devserver.reload.journal import Journal
+from devserver.reload.judge import Judge
 from devserver.reload.pending import Pending
 from devserver.reload.probe import HealthProbe
 from devserver.reload.queue import FilesChanged, LoadAll, ReloadQueue
@@ -61,6 +62,14 @@ class PluginHost:
         )
         self._recorder = Recorder(system=self.system, journal=self.journal, disposer=self._disposer)
         self._pending = Pending()
+        judge = Judge(
+            system=self.system,
+            catalog=self._catalog,
+            attempts=self._attempts,
+            recorder=self._recorder,
+            pending=self._pending,
+            settings=lambda: self._settings,
+        )
         self._reloader = Reloader(
             project=project,
             system=self.system,
@@ -78,6 +87,7 @@ class PluginHost:
                 on_validators=self._validators_changed,
             ),
             pending=self._pending,
+            judge=judge,
             settings=lambda: self._settings,
         )
         self._probe = HealthProbe(self.system)
