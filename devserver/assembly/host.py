@@ -15,6 +15,7 @@ from devserver.reload.disposal import Disposer
 from devserver.reload.intake import Intake
 from devserver.reload.journal import Journal
 from devserver.reload.judge import Judge
+from devserver.reload.operator import Operator
 from devserver.reload.pending import Pending
 from devserver.reload.probe import HealthProbe
 from devserver.reload.queue import FilesChanged, LoadAll, ReloadQueue
@@ -88,6 +89,14 @@ class PluginHost:
             ),
             pending=self._pending,
             judge=judge,
+            operator=Operator(
+                system=self.system,
+                catalog=self._catalog,
+                judge=judge,
+                recorder=self._recorder,
+                pending=self._pending,
+                settings=lambda: self._settings,
+            ),
             settings=lambda: self._settings,
         )
         self._probe = HealthProbe(self.system)
@@ -97,6 +106,7 @@ class PluginHost:
             queue=self.queue,
             probe=self._probe,
             pending=lambda: sorted(self._pending.keys()),
+            settings=lambda: self._settings,
         )
         self.system.manager = self.control
         self._watcher: Watcher | None = None

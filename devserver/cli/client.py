@@ -82,6 +82,20 @@ class ServerClient:
             raise self._failure(answer, name)
         return dict(answer.document)
 
+    def switch(self, name: str, deed: str, *, force: bool = False) -> dict[str, Any]:
+        """Asks to `enable`, `disable`, `load` or `unload` a plugin; the answer, which is an
+        outcome when the plugin could not go live."""
+        answer = self.call(
+            "POST",
+            f"{_place(name)}/{deed}",
+            query={"force": "true"} if force else {},
+            accept=frozenset({409, 422}),
+            plugin=name,
+        )
+        if "error" in answer.document and "result" not in answer.document:
+            raise self._failure(answer, name)
+        return dict(answer.document)
+
     def run_command(self, plugin: str, command: str, arguments: Mapping[str, Any]) -> Any:
         """Runs a plugin's command; the document `{"result": ...}`."""
         path = f"{_place(plugin)}/commands/{quote(command, safe='')}"

@@ -51,6 +51,7 @@ def outcome_of(document: Mapping[str, Any]) -> Outcome:
         routes_after=int(routes.get("after", 0)),
         notes=tuple(document.get("notes", ())),
         error=document.get("error"),
+        deed=str(document.get("deed", "")),
     )
 
 
@@ -84,7 +85,7 @@ def companions(outcome: Outcome) -> tuple[str, ...]:
 
 
 def was_removed(outcome: Outcome) -> bool:
-    """True when the plugin itself is gone, because it vanished from disk."""
+    """True when the plugin itself no longer serves: `outcome.deed` says why."""
     return normalise(outcome.plugin) in map(normalise, outcome.removed)
 
 

@@ -72,6 +72,7 @@ class PlainView:
             routes=f"{routes:+d}" if routes else None,
             also=",".join(companions(outcome)),
             removed=",".join(outcome.removed),
+            deed=outcome.deed if outcome.deed != "removed" else None,
             changed=",".join(outcome.changes),
             state_lost=",".join(outcome.state.lost),
             state_passed=",".join(outcome.state.passed),

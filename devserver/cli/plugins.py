@@ -137,6 +137,46 @@ def reload(invocation: Invocation, *, name: str | None, everything: bool, force:
     return _exit_code(outcomes)
 
 
+@plugins.command(epilog=examples("plugins enable users"))
+@plugin_argument
+@pass_invocation
+def enable(invocation: Invocation, *, name: str) -> int:
+    """Put a plugin into service.
+
+    Exits with 5 when validation refused it, with 6 when it failed; it stays as it was then.
+    """
+    return _switch(invocation, name, "enable")
+
+
+@plugins.command(epilog=examples("plugins disable users", "plugins disable users --force"))
+@plugin_argument
+@click.option("--force", is_flag=True, help="Take along what needs it; wait for no request.")
+@pass_invocation
+def disable(invocation: Invocation, *, name: str, force: bool) -> int:
+    """Take a plugin out of service until it is enabled.
+
+    Requests in flight end; new ones are answered with 503.
+    """
+    return _switch(invocation, name, "disable", force=force)
+
+
+@plugins.command(epilog=examples("plugins load users"))
+@plugin_argument
+@pass_invocation
+def load(invocation: Invocation, *, name: str) -> int:
+    """Load a plugin that was unloaded or disabled."""
+    return _switch(invocation, name, "load")
+
+
+@plugins.command(epilog=examples("plugins unload users", "plugins unload users --force"))
+@plugin_argument
+@click.option("--force", is_flag=True, help="Take along what needs it; wait for no request.")
+@pass_invocation
+def unload(invocation: Invocation, *, name: str, force: bool) -> int:
+    """Take a plugin out of service until it is loaded, or the server starts again."""
+    return _switch(invocation, name, "unload", force=force)
+
+
 @plugins.command(epilog=examples("plugins run users add-user name=Ada age=36"))
 @plugin_argument
 @click.argument("command", metavar="COMMAND")
@@ -180,6 +220,20 @@ def _reload_all(
         if not invocation.as_json:
             _show_outcome(outcome, invocation)
     return outcomes
+
+
+def _switch(invocation: Invocation, name: str, deed: str, *, force: bool = False) -> ExitCode:
+    document = _get(invocation.project()).switch(name, deed, force=force)
+    if "result" in document:
+        _show_outcome(document, invocation)
+        return _exit_code([document])
+    if invocation.as_json:
+        print_document(document)
+        return ExitCode.OK
+    others = [p for p in document.get("plugins", ()) if p != name]
+    along = f" (with {', '.join(others)})" if others else ""
+    print(f"{document['message']}{along}, routes affected: {document['routes_affected']}")
+    return ExitCode.OK
 
 
 def _show_outcome(document: dict[str, Any], invocation: Invocation) -> None:

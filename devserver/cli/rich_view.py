@@ -174,7 +174,7 @@ def _others(names: Iterable[str]) -> Parts:
 
 def _generations(outcome: Outcome) -> str:
     if was_removed(outcome):
-        return "removed"
+        return outcome.deed or "removed"
     if outcome.previous_generation in (0, outcome.generation):
         return f"g{outcome.generation}"
     return f"g{outcome.previous_generation}→g{outcome.generation}"

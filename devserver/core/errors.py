@@ -55,6 +55,14 @@ class PluginUnavailable(DevServerError):
     """A plugin is known but has nothing that could serve (failed, disabled, not loaded)."""
 
 
+class SwitchRefused(DevServerError):
+    """A plugin cannot be disabled or unloaded; `reasons` are all that stand against it."""
+
+    def __init__(self, message: str, *, hint: str | None, reasons: tuple[str, ...]) -> None:
+        super().__init__(message, hint=hint)
+        self.reasons = reasons
+
+
 class HostRequired(DevServerError):
     """A helper of BasePlugin that needs a running host was used without one."""
 

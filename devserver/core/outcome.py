@@ -71,6 +71,7 @@ class Outcome:
     `plugin` is the one asked for or the first changed; `plugins` are all of the batch, in order;
     `reloaded` those that went live. `generation` is that of `plugin` afterwards, 0 when nothing
     serves. `serving` maps each plugin of the batch to the generation that answers afterwards.
+    `deed` is the word for what was done where it is not a reload: removed, disabled, unloaded.
     `duration_ms` runs from the command's arrival in the queue. `time` is Unix seconds.
     """
 
@@ -95,6 +96,7 @@ class Outcome:
     routes_after: int = 0
     notes: tuple[str, ...] = ()
     error: str | None = None
+    deed: str = ""
 
     @property
     def success(self) -> bool:
@@ -133,4 +135,5 @@ class Outcome:
             "routes": {"before": self.routes_before, "after": self.routes_after},
             "notes": list(self.notes),
             "error": self.error,
+            "deed": self.deed,
         }

@@ -24,13 +24,15 @@ from devserver.validation.pipeline import Pipeline
 
 @dataclass(slots=True, kw_only=True)
 class Attempt:
-    """How it went. `order` are the keys of all plugins that it covered."""
+    """How it went. `order` are the keys of all plugins that it covered; `deed` is the word for
+    what was done where it is no reload."""
 
     result: Result
     order: tuple[str, ...]
     diagnostics: tuple[Diagnostic, ...]
     ended: Ended
     watch: Stopwatch
+    deed: str = ""
 
 
 class Attempts:
@@ -143,6 +145,7 @@ class Attempts:
             plugins=self._catalog.known,
             running=running,
             changed=frozenset(present | (bereft & set(self._catalog.known))),
+            disabled=frozenset(k for k, r in view.plugins.items() if r.withheld) - present,
         )
         report = self.pipeline.run(world)
         return report.diagnostics

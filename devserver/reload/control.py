@@ -12,10 +12,13 @@ from devserver.core.errors import (
     PluginNotFound,
     PluginUnavailable,
 )
+from devserver.core.lifecycle import PluginStatus
 from devserver.core.outcome import Outcome
+from devserver.core.settings import Settings
 from devserver.reload.journal import Journal
 from devserver.reload.probe import HealthProbe
-from devserver.reload.queue import ReloadPlugins, ReloadQueue, Rescan
+from devserver.reload.queue import Enable, ReloadPlugins, ReloadQueue, Rescan, Withdraw
+from devserver.reload.withdrawal import Withdrawn
 from devserver.runtime.commands import run_command
 from devserver.runtime.gate import CURRENT
 from devserver.runtime.generation import Generation
@@ -34,11 +37,13 @@ class Control:
         queue: ReloadQueue,
         probe: HealthProbe,
         pending: Callable[[], list[str]],
+        settings: Callable[[], Settings],
     ) -> None:
         self._system = system
         self._queue = queue
         self._probe = probe
         self._pending = pending
+        self._settings = settings
         self.root = system.project.root
         self.registry: Registry = system.registry
         self.journal = journal
@@ -54,13 +59,49 @@ class Control:
     def reload(self, name: str, *, force: bool = False, trigger: str = "api") -> Outcome:
         """Reloads a plugin from disk, with its dependents, and waits for the outcome.
 
-        Raises PluginNotFound, or DevServerError when a hook of a reload asks for another one.
+        Raises PluginNotFound, PluginUnavailable for one that is disabled, or DevServerError when
+        a hook of a reload asks for another one.
         """
         record = self._record(name)
+        if record.status is PluginStatus.DISABLED:
+            raise PluginUnavailable(
+                f"plugin {record.name!r} is disabled: {record.reason}",
+                hint=f"`sysctl plugins enable {record.name}` puts it into service",
+            )
         self._step_aside()
         command = ReloadPlugins(keys=(record.key,), force=force, trigger=trigger)
         outcome: Outcome = self._queue.put(command).result()
         return outcome
+
+    def enable(self, name: str, *, trigger: str = "api") -> Outcome:
+        """Puts a plugin into service and waits for the outcome; one that cannot go live stays
+        as it was. Raises PluginNotFound."""
+        key = self._record(name).key
+        self._step_aside()
+        outcome: Outcome = self._queue.put(Enable(key=key, trigger=trigger)).result()
+        return outcome
+
+    def disable(self, name: str, *, force: bool = False, trigger: str = "api") -> Outcome:
+        """Takes a plugin out of service until it is enabled, and waits until what was inside
+        has ended (open streams apart). `force` takes those that need it along, and does not
+        wait for requests.
+
+        Raises PluginNotFound, SwitchRefused.
+        """
+        return self._withdraw(name, PluginStatus.DISABLED, force=force, trigger=trigger)
+
+    def unload(self, name: str, *, force: bool = False, trigger: str = "api") -> Outcome:
+        """Like `disable`, but the next start loads the plugin again."""
+        return self._withdraw(name, PluginStatus.REGISTERED, force=force, trigger=trigger)
+
+    def _withdraw(self, name: str, status: PluginStatus, *, force: bool, trigger: str) -> Outcome:
+        key = self._record(name).key
+        self._step_aside()
+        command = Withdraw(key=key, status=status, force=force, trigger=trigger)
+        withdrawn: Withdrawn = self._queue.put(command).result()
+        limits = self._settings().reload
+        withdrawn.wait(limits.timeout + (0 if force else limits.drain_timeout))
+        return withdrawn.outcome
 
     def _step_aside(self) -> None:
         """Work of a plugin that asks for a reload cannot be waited for by that reload."""

@@ -49,6 +49,9 @@ class Intake:
         for key in sorted(keys):
             reading = self._catalog.read(key)
             record = self._system.registry.view.find(key)
+            if record is not None and record.withheld:
+                self._keep_up(record, reading)
+                continue
             refused = self._pending.find(key)
             if reading.is_like(None if record is None else record.generation):
                 if refused is not None and record is not None:
@@ -57,6 +60,14 @@ class Intake:
             if refused is None or not reading.same_as(refused.reading):
                 found[key] = reading
         return found
+
+    def _keep_up(self, record: PluginRecord, reading: Reading) -> None:
+        """A plugin that the operator keeps out of service was saved or deleted."""
+        self._catalog.put(record.key, reading.candidate)
+        if reading.candidate is None:
+            self._recorder.remove(record)
+        elif reading.candidate.manifest != record.manifest:
+            self._recorder.publish(replace(record, manifest=reading.candidate.manifest))
 
     def _touched(self, batch: ChangeBatch) -> set[str]:
         """Keys of the plugins that a batch may have changed."""
@@ -88,7 +99,7 @@ class Intake:
                 record,
                 diagnostics=(),
                 pending=False,
-                reason=f"g{record.generation_number} is what is on disk",
+                reason=f"g{record.generation.number} is what is on disk",
             )
         )
         self._recorder.notice("info", f"{record.name}: back to the running version")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from devserver.core.changes import ChangeBatch
+from devserver.core.lifecycle import PluginStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +39,26 @@ class LoadAll:
     """Load every plugin, each on its own; the start."""
 
 
-Command = FilesChanged | ReloadPlugins | Rescan | LoadAll
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withdraw:
+    """The operator takes a plugin out of service: `status` is DISABLED, or REGISTERED for one
+    that is only unloaded. `force` takes those that need it along and drains nobody."""
+
+    key: str
+    status: PluginStatus
+    force: bool = False
+    trigger: str = "api"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enable:
+    """The operator puts a plugin into service."""
+
+    key: str
+    trigger: str = "api"
+
+
+Command = FilesChanged | ReloadPlugins | Rescan | LoadAll | Withdraw | Enable
 
 
 @dataclass(slots=True, kw_only=True)

@@ -135,6 +135,7 @@ class Recorder:
             routes_after=routes_after,
             notes=tuple(ended.notes),
             error=ended.error,
+            deed=attempt.deed or ("removed" if main in gone and main not in live else ""),
         )
 
     def _name(self, key: str, attempt: Attempt) -> str:
@@ -152,7 +153,7 @@ class Recorder:
             own = _of_plugin(attempt.diagnostics, key, alone=len(readings) == 1)
             reason = attempt.ended.error or "refused"
             if known is not None and known.generation is not None:
-                number = known.generation_number
+                number = known.generation.number
                 record = replace(
                     known,
                     diagnostics=own,
@@ -209,6 +210,8 @@ def _of_plugin(
 
 def _message(attempt: Attempt, name: str, stays: bool) -> str:
     match attempt.result:
+        case Result.RELOADED if attempt.deed:
+            return f"Plugin {name} {attempt.deed} successfully"
         case Result.RELOADED if not stays:
             return f"Plugin {name} removed"
         case Result.RELOADED:

@@ -10,19 +10,23 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from devserver.core.changes import ChangeBatch
+from devserver.core.errors import DevServerError
 from devserver.core.settings import Settings
 from devserver.reload.attempt import Attempts
 from devserver.reload.catalog import Catalog
 from devserver.reload.intake import Intake
 from devserver.reload.judge import NOT_YET, Judge
+from devserver.reload.operator import Operator
 from devserver.reload.pending import Pending
 from devserver.reload.queue import (
+    Enable,
     FilesChanged,
     LoadAll,
     Queued,
     ReloadPlugins,
     ReloadQueue,
     Rescan,
+    Withdraw,
 )
 from devserver.reload.recorder import Cause, Recorder
 from devserver.reload.startup import load_each
@@ -60,6 +64,7 @@ class Reloader:
         intake: Intake,
         pending: Pending,
         judge: Judge,
+        operator: Operator,
         settings: Callable[[], Settings],
     ) -> None:
         self._project = project
@@ -72,6 +77,7 @@ class Reloader:
         self._intake = intake
         self._pending = pending
         self._judge = judge
+        self._operator = operator
         self._postponed: _Postponed | None = None
         self._thread = threading.Thread(target=self._run, name="reloader", daemon=True)
 
@@ -93,6 +99,7 @@ class Reloader:
                 self._answer(queued)
             elif not self._queue.closed:
                 self._clock_struck()
+            queued = None  # what was done is not held while nothing is to do
 
     def _time_left(self) -> float | None:
         """Seconds until something is due by the clock."""
@@ -110,6 +117,8 @@ class Reloader:
     def _answer(self, queued: Queued) -> None:
         try:
             answer = self._carry_out(queued)
+        except DevServerError as refusal:  # expected: whoever asked is told
+            queued.answer.set_exception(refusal)
         except Exception as error:  # noqa: BLE001 - the one writer must outlive a fault of ours
             _log.exception("internal error; nothing was changed")
             queued.answer.set_exception(error)
@@ -128,6 +137,10 @@ class Reloader:
                 return self._judge_files(batch, queued.arrived, patient=False)
             case LoadAll():
                 return self._load_all()
+            case Withdraw() as command:
+                return self._operator.withdraw(command, queued.arrived)
+            case Enable() as command:
+                return self._operator.enable(command, queued.arrived)
 
     # -- the start ------------------------------------------------------------------------------
 

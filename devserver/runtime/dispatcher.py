@@ -74,12 +74,18 @@ class Dispatcher:
         answer = plain_error(
             503,
             f"plugin {record.name!r} is {record.status}: {record.reason}",
-            hint=error.hint or "fix what the diagnostics say and save; it is then tried again",
+            hint=error.hint or _way_out(record),
             accept=environ.get("HTTP_ACCEPT", ""),
             diagnostics=[d.to_json() for d in record.diagnostics],
         )
         answer.headers["Retry-After"] = "1"
         return answer(environ, start_response)
+
+
+def _way_out(record: PluginRecord) -> str:
+    if record.withheld:
+        return f"`sysctl plugins enable {record.name}` puts it into service"
+    return "fix what the diagnostics say and save; it is then tried again"
 
 
 class _Answer:

@@ -44,6 +44,11 @@ class PluginRecord:
         return normalise(self.name)
 
     @property
+    def withheld(self) -> bool:
+        """True when the operator keeps it out of service: no save brings it back."""
+        return self.status in (PluginStatus.DISABLED, PluginStatus.REGISTERED)
+
+    @property
     def version(self) -> str:
         if self.generation is not None:
             return self.generation.version

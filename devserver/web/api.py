@@ -38,6 +38,10 @@ class PluginApi:
         get("/plugins/<name>/info")(self.info)
         post("/plugins/discover")(self.discover)
         post("/plugins/<name>/reload")(self.reload)
+        post("/plugins/<name>/enable")(self.enable)
+        post("/plugins/<name>/disable")(self.disable)
+        post("/plugins/<name>/load")(self.enable)
+        post("/plugins/<name>/unload")(self.unload)
         post("/plugins/<name>/commands/<command>")(self.run_command)
         get("/hot-reload/status")(self.reload_status)
         get("/hot-reload/plugins/<name>/info")(self.reload_info)
@@ -72,6 +76,22 @@ class PluginApi:
         with diagnosed(record):
             outcome = self._control.reload(record.name, force=flag("force"), trigger="api")
         return jsonify(outcome.to_json()), status_of(outcome)
+
+    def enable(self, name: str) -> Answer:
+        """Puts a plugin into service; the outcome with 422 or 409 when it cannot go live."""
+        record = get_record(self._control, name)
+        return _switched(self._control.enable(record.name), "enabled")
+
+    def disable(self, name: str) -> Answer:
+        """Takes a plugin out of service until it is enabled; 409 with the reasons when others
+        need it and `?force=true` is not given."""
+        record = get_record(self._control, name)
+        return _switched(self._control.disable(record.name, force=flag("force")), "disabled")
+
+    def unload(self, name: str) -> Answer:
+        """Takes a plugin out of service until it is loaded, or the server starts again."""
+        record = get_record(self._control, name)
+        return _switched(self._control.unload(record.name, force=flag("force")), "unloaded")
 
     def run_command(self, name: str, command: str) -> Answer:
         """Runs a command of a plugin with the JSON object in the body as its arguments."""
@@ -119,6 +139,19 @@ class PluginApi:
     def graph(self) -> Answer:
         """Who depends on whom."""
         return jsonify(shapes.graph(self._control.registry.view))
+
+
+def _switched(outcome: Outcome, deed: str) -> Answer:
+    affected = abs(outcome.routes_after - outcome.routes_before)
+    if not outcome.success:
+        return jsonify(outcome.to_json()), status_of(outcome)
+    return jsonify(
+        {
+            "message": f"Plugin {outcome.plugin} {deed} successfully",
+            "routes_affected": affected,
+            "plugins": list(outcome.removed or outcome.reloaded),
+        }
+    )
 
 
 def status_of(outcome: Outcome) -> int:

@@ -12,7 +12,7 @@ from devserver.core.lifecycle import DesiredState, PluginStatus
 from devserver.core.outcome import Outcome
 from devserver.runtime.registry import PluginRecord
 from devserver.web.api import Answer, diagnosed, status_of
-from devserver.web.inputs import get_record, named_plugin
+from devserver.web.inputs import flag, get_record, named_plugin
 from devserver.web.ports import Control
 from devserver.web.shapes import records
 
@@ -26,6 +26,8 @@ class AdminApi:
     def blueprint(self) -> Blueprint:
         blueprint = Blueprint("admin", __name__, url_prefix="/admin")
         blueprint.get("/plugins")(self.list_plugins)
+        blueprint.post("/plugins/<name>/enable")(self.enable)
+        blueprint.post("/plugins/<name>/disable")(self.disable)
         blueprint.post("/plugins/<name>/reload")(self.reload)
         return blueprint
 
@@ -44,10 +46,17 @@ class AdminApi:
         record = get_record(self._control, name)
         with diagnosed(record):
             outcome = self._control.reload(record.name, trigger="api")
-        if outcome.success:
-            return jsonify({"status": "reloaded", "name": record.name})
-        answer = {"status": "failed", "name": record.name, **_failure(outcome)}
-        return jsonify(answer), status_of(outcome)
+        return _told(outcome, record, "reloaded")
+
+    def enable(self, name: str) -> Answer:
+        """Puts a plugin into service."""
+        record = get_record(self._control, name)
+        return _told(self._control.enable(record.name), record, "enabled")
+
+    def disable(self, name: str) -> Answer:
+        """Takes a plugin out of service."""
+        record = get_record(self._control, name)
+        return _told(self._control.disable(record.name, force=flag("force")), record, "disabled")
 
 
 class ManagementApi:
@@ -117,6 +126,13 @@ class ManagementApi:
             "last_check": int(time.time()),
             "checks": {"active_requests": self._control.active_requests(record.name)},
         }
+
+
+def _told(outcome: Outcome, record: PluginRecord, deed: str) -> Answer:
+    if outcome.success:
+        return jsonify({"status": deed, "name": record.name})
+    answer = {"status": "failed", "name": record.name, **_failure(outcome)}
+    return jsonify(answer), status_of(outcome)
 
 
 def duration(seconds: float) -> str:

@@ -22,6 +22,7 @@ from devserver.core.errors import (
     PluginHookFailed,
     PluginNotFound,
     PluginUnavailable,
+    SwitchRefused,
 )
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ _STATUS: tuple[tuple[type[DevServerError], int], ...] = (
     (PermissionDenied, 403),
     (PluginUnavailable, 503),
     (PluginHookFailed, 500),
+    (SwitchRefused, 409),
     (DevServerError, 400),
 )
 _PAGE = """<!doctype html>

@@ -26,6 +26,19 @@ class Control(Protocol):
         """Reloads and waits for the outcome. Raises PluginNotFound, PluginUnavailable."""
         ...
 
+    def enable(self, name: str, *, trigger: str = "api") -> Outcome:
+        """Puts a plugin into service and waits for the outcome. Raises PluginNotFound."""
+        ...
+
+    def disable(self, name: str, *, force: bool = False, trigger: str = "api") -> Outcome:
+        """Takes a plugin out of service and waits until it is gone. Raises PluginNotFound,
+        SwitchRefused."""
+        ...
+
+    def unload(self, name: str, *, force: bool = False, trigger: str = "api") -> Outcome:
+        """Like `disable`, until the next start. Raises PluginNotFound, SwitchRefused."""
+        ...
+
     def discover(self) -> list[str]:
         """Looks at the plugins folder again; the names of all plugins known then."""
         ...

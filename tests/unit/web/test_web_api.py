@@ -82,6 +82,34 @@ def test_reload_takes_either_spelling_and_force(control: FakeControl, client: Fl
     assert control.reload_calls == [("user-desk", True, "api")]
 
 
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/api/plugins/orders/enable", "Plugin orders enabled successfully"),
+        ("/api/plugins/orders/disable?force=true", "Plugin orders disabled successfully"),
+        ("/api/plugins/orders/unload", "Plugin orders unloaded successfully"),
+    ],
+)
+def test_switching_tells_how_many_routes_it_affected(
+    control: FakeControl, client: FlaskClient, path: str, said: str
+) -> None:
+    control.add(record("orders"))
+    control.on_reload = lambda name: outcome(name, routes_before=3, routes_after=0)
+    answer = client.post(path)
+    assert answer.status_code == 200
+    assert (answer.json["message"], answer.json["routes_affected"]) == (said, 3)
+
+
+def test_the_other_addresses_switch_in_their_own_shape(
+    control: FakeControl, client: FlaskClient
+) -> None:
+    control.add(record("orders"))
+    answer = client.post("/admin/plugins/orders/disable")
+    assert answer.json == {"status": "disabled", "name": "orders"}
+    answer = client.post("/admin/plugins/orders/enable")
+    assert answer.json == {"status": "enabled", "name": "orders"}
+
+
 def test_reload_with_a_meaningless_force_is_refused(
     control: FakeControl, client: FlaskClient
 ) -> None:
@@ -102,6 +130,9 @@ def test_reload_with_a_meaningless_force_is_refused(
         ("GET", "/api/hot-reload/plugins/ghost/info"),
         ("GET", "/api/history?plugin=ghost"),
         ("POST", "/admin/plugins/ghost/reload"),
+        ("POST", "/admin/plugins/ghost/disable"),
+        ("POST", "/api/plugins/ghost/enable"),
+        ("POST", "/api/plugins/ghost/unload"),
         ("POST", "/plugins/reload?plugin=ghost"),
     ],
 )
@@ -374,8 +405,6 @@ def test_a_fault_of_ours_is_logged_and_not_shown(
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("POST", "/api/plugins/orders/enable"),
-        ("POST", "/api/plugins/orders/disable"),
         ("POST", "/api/plugins/orders/rollback"),
         ("POST", "/admin/plugins/install"),
         ("GET", "/docs"),

@@ -83,6 +83,15 @@ class FakeControl:
             raise PluginNotFound(name)
         return self.journal.record(self.on_reload(name))
 
+    def enable(self, name: str, *, trigger: str = "api") -> Outcome:
+        return self.reload(name, trigger=f"{trigger} enable")
+
+    def disable(self, name: str, *, force: bool = False, trigger: str = "api") -> Outcome:
+        return self.reload(name, force=force, trigger=f"{trigger} disable")
+
+    def unload(self, name: str, *, force: bool = False, trigger: str = "api") -> Outcome:
+        return self.reload(name, force=force, trigger=f"{trigger} unload")
+
     def discover(self) -> list[str]:
         return sorted(r.name for r in self.registry.view.plugins.values())
 
