@@ -189,8 +189,8 @@ class Recorder:
             for trouble in troubles:
                 self.notice("warning", trouble, plugin=outcome.plugin)
 
-        gone = attempt.ended.gone
-        attempt.ended.gone = ()
+        gone = (*attempt.ended.gone, *(f.generation for f in attempt.ended.fallen))
+        attempt.ended.gone = attempt.ended.fallen = ()
         self._disposer.dispose(
             gone,
             timeout=settings.reload.timeout,

@@ -20,6 +20,7 @@ from devserver.core.lifecycle import PluginStatus
 from devserver.core.merge import qualified
 from devserver.core.outcome import StateReport
 from devserver.core.settings import Settings
+from devserver.reload.exclusive import Exclusives, Fallen
 from devserver.reload.failures import (
     TransactionFailed,
     hook_failed,
@@ -53,6 +54,7 @@ class Ended:
     notes: list[str] = field(default_factory=list)
     live: tuple[Generation, ...] = ()
     gone: tuple[Generation, ...] = ()
+    fallen: tuple[Fallen, ...] = ()
 
 
 class Transaction:
@@ -79,6 +81,7 @@ class Transaction:
         self._old = list(plan.outgoing)
         self._hold: Hold | None = None
         self._snapshot: Snapshot | None = None
+        self._exclusives = Exclusives(plan, system=system, hooks=hooks)
         self._reports: dict[str, StateReport] = {}
         self._notes: list[str] = []
 
@@ -95,11 +98,12 @@ class Transaction:
             for old in self._old:
                 # So that who wraps a name wraps what is below the predecessor's wrapper.
                 self._system.patches.suspend(old)
-            with self._exposed():
-                with self._watch.step("activate"):
+            with self._watch.step("activate"):
+                self._notes += self._exclusives.stop(self._time_left)
+                with self._exposed():
                     self._activate()
-                with self._watch.step("verify"):
-                    self._verify()
+            with self._watch.step("verify"), self._exposed():
+                self._verify()
         except TransactionFailed as failure:
             return self._roll_back(failure.diagnostics, retry=failure.retry)
         except PluginHookFailed as error:
@@ -329,17 +333,52 @@ class Transaction:
             for old in self._old:
                 self._system.patches.resume(old)
             self._peers.settle()
+            fallen = self._start_again()
             self._let_in(replaced=False)
         self._notes += [f"while rolling back: {t}" for t in troubles]
         self._notes += [f"left behind: {what}" for what in self._hooks.abandoned]
         self._hooks.abandoned.clear()
+        diagnostics = (*diagnostics, *(hook_failed(self._plan, f.failure) for f in fallen))
         return Ended(
             committed=False,
             diagnostics=diagnostics,
-            error=diagnostics[0].message,
+            error="; ".join([diagnostics[0].message, *map(str, fallen)]),
             retry=retry,
             notes=self._notes,
+            fallen=fallen,
         )
+
+    def _start_again(self) -> tuple[Fallen, ...]:
+        """Exclusive plugins that had been stopped run again; those that cannot are failed."""
+        if not self._exclusives.any_stopped or self._snapshot is None:
+            return ()
+        timeout = self._settings.reload.timeout
+        restored = Restored({}, {}, {})
+        try:
+            restored = self._hooks.call(
+                self._snapshot.restored,
+                [e.old for e in self._plan.incoming if e.old is not None],
+                plugin=self._plan.main,
+                hook="restoring state",
+                timeout=timeout,
+                context=contextvars.Context(),
+            )
+        except PluginHookFailed as error:
+            self._notes.append(f"state of what was stopped is lost: {error.message}")
+        fallen = self._exclusives.start_again(restored, self._snapshot.kept, lambda: timeout)
+        view = self._system.registry.view
+        self._system.registry.publish(
+            *(
+                replace(
+                    view.plugins[f.generation.key],
+                    status=PluginStatus.FAILED,
+                    reason=str(f),
+                    generation=None,
+                )
+                for f in fallen
+            )
+        )
+        return tuple(fallen)
 
     def _let_in(self, *, replaced: bool) -> None:
         if self._hold is not None:

@@ -7,8 +7,10 @@ import inspect
 import json
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -44,6 +46,8 @@ class TaskHandle:
         self.name = name
         self.future: Future[Any] | None = None
         self.cancelled = False
+        self._begun = False
+        self._ended = threading.Event()
 
     def start(self, loop: PluginLoop, report: Callable[[BaseException], Any]) -> None:
         """Begins to run on the plugin loop, outside of any request."""
@@ -62,9 +66,18 @@ class TaskHandle:
         """True when it has ended or was cancelled."""
         return self.cancelled or (self.future is not None and self.future.done())
 
+    def wait(self, timeout: float) -> bool:
+        """Waits until nothing of it runs, once it has been cancelled and the loop has heard of
+        that; False when `timeout` seconds did not suffice."""
+        return not self._begun or self._ended.wait(timeout)
+
     async def _run(self) -> Any:
-        answer = self.function() if callable(self.function) else self.function
-        return await answer if inspect.isawaitable(answer) else answer
+        self._begun = True
+        try:
+            answer = self.function() if callable(self.function) else self.function
+            return await answer if inspect.isawaitable(answer) else answer
+        finally:
+            self._ended.set()
 
     @staticmethod
     def _finished(done: Future[Any], report: Callable[[BaseException], Any]) -> None:
@@ -138,6 +151,15 @@ class GenerationHost:
         """Asks every task to end."""
         for task in self._tasks:
             task.cancel()
+
+    def wait_for_tasks(self, timeout: float) -> list[str]:
+        """Waits until all that were cancelled have ended; the names of those that did not within
+        `timeout` seconds."""
+        deadline = time.monotonic() + timeout
+        if self._tasks:
+            with suppress(TimeoutError):
+                self._loop.submit(_nothing).result(timeout)  # what was put on the loop is there
+        return [t.name for t in self._tasks if not t.wait(max(0.0, deadline - time.monotonic()))]
 
     def tasks(self) -> tuple[TaskHandle, ...]:
         """Its background tasks."""
@@ -267,6 +289,9 @@ class GenerationHost:
 
     def permissions(self) -> tuple[Any, ...]:
         return self._generation.permissions
+
+
+async def _nothing() -> None: ...
 
 
 def _name(function: Callable[..., Any]) -> str:

@@ -74,7 +74,8 @@ class Generation:
     `candidate` is the static analysis of `source` (opaque here), `extra` the import names of
     modules that belong to the table but were loaded lazily. `foreign_handlers` are the log
     handlers that were at the plugin's loggers before it; `own_handlers` those that this
-    generation is to take along, None for all others.
+    generation is to take along, None for all others. `stopped` is True once the hooks on the
+    way out have run.
     """
 
     source: PluginSource
@@ -105,6 +106,7 @@ class Generation:
     loaded_at: datetime | None = None
     live_since: float = 0.0
     live: bool = False
+    stopped: bool = False
     closed: bool = False
 
     @property
@@ -118,6 +120,12 @@ class Generation:
     @property
     def version(self) -> str:
         return self.stated_version or self.manifest.version or ""
+
+    def forget_registrations(self) -> None:
+        """It is about to register anew what it offers."""
+        self.subscriptions = ()
+        self.services.clear()
+        self.commands.clear()
 
     @property
     def uptime(self) -> float:

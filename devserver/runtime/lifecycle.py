@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 import inspect
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -42,6 +43,7 @@ class Lifecycle:
         self.generation = generation
         self.loaded = False
         self.initialized = False
+        self._begun = False
         self.handlers_before = attached(generation.key)
         self._was_live = False
         self._system = system
@@ -60,7 +62,8 @@ class Lifecycle:
     ) -> Lifecycle:
         """For a generation that has all its hooks on the way in behind it."""
         lifecycle = cls(generation, system=system, hooks=hooks, time_left=time_left)
-        lifecycle.loaded = lifecycle.initialized = lifecycle._was_live = True
+        lifecycle._was_live = True
+        lifecycle.loaded = lifecycle.initialized = not generation.stopped
         return lifecycle
 
     def hurry(self, time_left: Callable[[], float]) -> None:
@@ -141,6 +144,7 @@ class Lifecycle:
     ) -> dict[str, Any]:
         """Runs `initialize()`, settles state and takes the baseline; gives the restored
         attributes that stand."""
+        self._begun = True
         if self._hook("initialize") is False:
             raise self._fault(
                 "initialize",
@@ -217,16 +221,27 @@ class Lifecycle:
         return {"value": self._hook("get_persistent_state")}
 
     def leave(self) -> list[str]:
-        """Undoes everything: hooks on the way out, then the ledger. Gives what went wrong."""
+        """Undoes everything, for good. Gives what went wrong."""
+        troubles = self.stop()
+        self.generation.host.close()
+        detach(self._handlers_to_detach())
+        return troubles
+
+    def stop(self) -> list[str]:
+        """Hooks on the way out, then the ledger, the last registration first. Gives what went
+        wrong."""
+        self.generation.stopped = True
         troubles = []
         if self.loaded:
             troubles += self._attempt("on_unload", self._hook, self._plugin.ctx)
         if self.initialized:
             troubles += self._attempt("shutdown", self._hook)
+        elif self._begun:
+            # What initialize() opened before it failed; what it did not get to is not there.
+            with suppress(PluginHookFailed):
+                self._hook("shutdown")
         for label, undo, arguments in self.generation.ledger.take():
             troubles += self._attempt(label, partial(self._undo, undo), *arguments)
-        self.generation.host.close()
-        detach(self._handlers_to_detach())
         return troubles
 
     def _handlers_to_detach(self) -> Attached:

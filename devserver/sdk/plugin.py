@@ -78,7 +78,7 @@ class BasePlugin:
         """This generation has been replaced or is being unloaded."""
 
     def shutdown(self) -> Any:
-        """The last call; close what `initialize()` opened."""
+        """The last call; close what `initialize()` opened, also when it failed half-way."""
 
     # -- what the host tells ------------------------------------------------------------------
 
