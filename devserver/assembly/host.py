@@ -17,6 +17,7 @@ from devserver.reload.journal import Journal
 from devserver.reload.judge import Judge
 from devserver.reload.operator import Operator
 from devserver.reload.pending import Pending
+from devserver.reload.probation import Period, Probation
 from devserver.reload.probe import HealthProbe
 from devserver.reload.queue import FilesChanged, LoadAll, ReloadQueue
 from devserver.reload.recorder import Recorder
@@ -24,8 +25,10 @@ from devserver.reload.reloader import Reloader
 from devserver.reload.trial_forkserver import ForkServerTrial
 from devserver.reload.watcher import Watcher
 from devserver.runtime.hooks import HookRunner
+from devserver.runtime.loop_watch import LoopWatch
 from devserver.runtime.project import Project
 from devserver.runtime.settings_file import read_settings
+from devserver.runtime.stall import Stall
 from devserver.runtime.system import PluginSystem
 from devserver.validation.analyser import Analyser
 from devserver.validation.checks import built_in_validators, project_validators
@@ -63,12 +66,20 @@ class PluginHost:
         )
         self._recorder = Recorder(system=self.system, journal=self.journal, disposer=self._disposer)
         self._pending = Pending()
+        self._probation = Probation(
+            system=self.system,
+            queue=self.queue,
+            let_go=self._let_go,
+            passed=self._probation_passed,
+            timeout=lambda: self._settings.reload.timeout,
+        )
         judge = Judge(
             system=self.system,
             catalog=self._catalog,
             attempts=self._attempts,
             recorder=self._recorder,
             pending=self._pending,
+            probation=self._probation,
             settings=lambda: self._settings,
         )
         self._reloader = Reloader(
@@ -95,11 +106,17 @@ class PluginHost:
                 judge=judge,
                 recorder=self._recorder,
                 pending=self._pending,
+                probation=self._probation,
                 settings=lambda: self._settings,
             ),
             settings=lambda: self._settings,
         )
         self._probe = HealthProbe(self.system)
+        self._loop_watch = LoopWatch(
+            self.system.loop,
+            limit=lambda: self._settings.reload.timeout,
+            tell=self._loop_stalled,
+        )
         self.control = Control(
             system=self.system,
             journal=self.journal,
@@ -124,6 +141,7 @@ class PluginHost:
     def start(self) -> None:
         """Loads every plugin and begins to watch. Failed plugins are told, not raised."""
         self.system.start()
+        self._loop_watch.start()
         self._reloader.start()
         # The watch begins before anything is read: what is saved meanwhile is not missed.
         self._start_watching()
@@ -137,10 +155,12 @@ class PluginHost:
         if self._watcher is not None:
             self._watcher.stop()
         self._reloader.stop(timeout)
+        self._probation.stop(timeout)
         self._let_all_go(timeout)
         self._hooks.close()
         self._trial.close()
         self._probe.stop()
+        self._loop_watch.stop()
         self.journal.wake()
         self.system.stop()
 
@@ -155,6 +175,13 @@ class PluginHost:
         batch = ChangeBatch(paths=frozenset(paths), first_seen=time.monotonic())
         outcome: Outcome | None = self.queue.put(FilesChanged(batch=batch)).result()
         return outcome
+
+    def _let_go(self, period: Period) -> None:
+        self._recorder.let_go(period.gone, period.outcome, self._settings)
+
+    def _probation_passed(self, period: Period) -> None:
+        names = ", ".join(f"{g.name} g{g.number}" for g in period.live)
+        self._recorder.notice("info", f"{names}: passed the probation")
 
     def _let_all_go(self, timeout: float) -> None:
         view = self.registry.view
@@ -189,6 +216,10 @@ class PluginHost:
 
     def _batch_seen(self, batch: ChangeBatch) -> None:
         self.queue.put(FilesChanged(batch=batch))
+
+    def _loop_stalled(self, stall: Stall) -> None:
+        level = "warning" if stall.thread is None else "error"
+        self._recorder.notice(level, stall.message, hint=stall.hint, plugin=stall.plugin)
 
     def _watch_problem(self, message: str, hint: str | None) -> None:
         self._tell_watching()

@@ -18,6 +18,11 @@ class Result(StrEnum):
     REJECTED = "rejected"
     ROLLED_BACK = "rolled_back"
 
+    @property
+    def success(self) -> bool:
+        """True when nothing was refused."""
+        return self in (Result.RELOADED, Result.UNCHANGED)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
@@ -100,7 +105,7 @@ class Outcome:
 
     @property
     def success(self) -> bool:
-        return self.result in (Result.RELOADED, Result.UNCHANGED)
+        return self.result.success
 
     @property
     def rolled_back(self) -> bool:

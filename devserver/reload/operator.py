@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from devserver.core.errors import PluginNotFound, SwitchRefused
 from devserver.core.lifecycle import DesiredState, PluginStatus
@@ -13,6 +14,7 @@ from devserver.reload.attempt import Attempt
 from devserver.reload.catalog import Catalog
 from devserver.reload.judge import Judge
 from devserver.reload.pending import Pending
+from devserver.reload.probation import Probation
 from devserver.reload.queue import Enable, Withdraw
 from devserver.reload.recorder import Cause, Recorder
 from devserver.reload.steps import Stopwatch
@@ -39,6 +41,7 @@ class Operator:
         judge: Judge,
         recorder: Recorder,
         pending: Pending,
+        probation: Probation,
         settings: Callable[[], Settings],
     ) -> None:
         self._system = system
@@ -46,6 +49,7 @@ class Operator:
         self._judge = judge
         self._recorder = recorder
         self._pending = pending
+        self._probation = probation
         self._settings = settings
 
     def withdraw(self, command: Withdraw, arrived: float) -> Withdrawn:
@@ -61,15 +65,17 @@ class Operator:
         self._refuse_if_needed(record, needing, deed, force=command.force)
         keys = tuple(self._catalog.graph.order([command.key, *needing]))
         watch = Stopwatch()
+        change: dict[str, Any] = {
+            "status": command.status,
+            "reason": f"{deed} by the operator",
+            "pending": False,
+        }
+        if command.status is PluginStatus.DISABLED:
+            change["desired"] = DesiredState.INACTIVE
         with watch.step("commit"):
-            gone = withdraw(
-                self._system,
-                keys,
-                status=command.status,
-                reason=f"{deed} by the operator",
-                desired=DesiredState.INACTIVE if command.status is PluginStatus.DISABLED else None,
-            )
+            gone = withdraw(self._system, keys, **change)
         self._pending.forget(keys)
+        self._probation.end(keys)
         outcome = self._tell(command, arrived, keys, gone, watch)
         return Withdrawn(outcome=outcome, generations=gone)
 
@@ -111,13 +117,13 @@ class Operator:
             watch=watch,
             deed=_DEED[command.status],
         )
-        return self._recorder.record(
-            attempt,
-            {},
-            main=command.key,
-            cause=Cause(trigger=command.trigger, arrived=arrived),
-            settings=_undrained(self._settings()) if command.force else self._settings(),
+        settings = _undrained(self._settings()) if command.force else self._settings()
+        cause = Cause(trigger=command.trigger, arrived=arrived)
+        outcome = self._recorder.record(
+            attempt, {}, main=command.key, cause=cause, settings=settings
         )
+        self._recorder.let_go(gone, outcome, settings)
+        return outcome
 
     def enable(self, command: Enable, arrived: float) -> Outcome:
         """Loads a plugin that does not serve. One that cannot go live stays as it was.

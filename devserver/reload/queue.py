@@ -7,10 +7,14 @@ import time
 from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from devserver.core.changes import ChangeBatch
+from devserver.core.errors import PluginHookFailed
 from devserver.core.lifecycle import PluginStatus
+
+if TYPE_CHECKING:
+    from devserver.reload.probation import Period
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +62,15 @@ class Enable:
     trigger: str = "api"
 
 
-Command = FilesChanged | ReloadPlugins | Rescan | LoadAll | Withdraw | Enable
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbationFailed:
+    """New generations did not stay healthy: the old ones are to come back."""
+
+    period: Period
+    failure: PluginHookFailed
+
+
+Command = FilesChanged | ReloadPlugins | Rescan | LoadAll | Withdraw | Enable | ProbationFailed
 
 
 @dataclass(slots=True, kw_only=True)

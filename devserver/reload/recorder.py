@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from devserver.core.diagnostics import Diagnostic
@@ -16,6 +16,7 @@ from devserver.reload.attempt import Attempt
 from devserver.reload.catalog import Reading
 from devserver.reload.disposal import Disposer
 from devserver.reload.journal import Journal
+from devserver.runtime.generation import Generation
 from devserver.runtime.registry import PluginRecord
 from devserver.runtime.system import PluginSystem
 
@@ -79,7 +80,7 @@ class Recorder:
         cause: Cause,
         settings: Settings,
     ) -> Outcome:
-        """Keeps the outcome of an attempt, marks refused plugins, and lets old generations go."""
+        """Keeps the outcome of an attempt and marks refused plugins."""
         before = self._generation(main) if attempt.result is not Result.RELOADED else None
         outcome = self._outcome(attempt, main, cause)
         if cause.number > 1:
@@ -96,7 +97,6 @@ class Recorder:
             outcome = replace(outcome, id=cause.amends.id, time=time.time())
             self._journal.amend(outcome, tell=outcome.success)
         self._journal.tell("plugins", plugins=list(outcome.plugins))
-        self._dispose(attempt, outcome, settings)
         return outcome
 
     def _generation(self, key: str) -> int:
@@ -108,9 +108,11 @@ class Recorder:
         ended = attempt.ended
         live = {g.key: g for g in ended.live}
         gone = {g.key: g for g in ended.gone}
+        if not attempt.result.success:
+            live, gone = {}, {}
         now = view.find(main)
-        routes_before = sum(len(g.routes) for g in ended.gone)
-        routes_after = sum(len(g.routes) for g in ended.live)
+        routes_before = sum(len(g.routes) for g in gone.values())
+        routes_after = sum(len(g.routes) for g in live.values())
         return Outcome(
             plugin=self._name(main, attempt),
             plugins=tuple(self._name(k, attempt) for k in attempt.order),
@@ -181,7 +183,12 @@ class Recorder:
             if record is not None and own:
                 self._system.registry.publish(replace(record, diagnostics=own))
 
-    def _dispose(self, attempt: Attempt, outcome: Outcome, settings: Settings) -> None:
+    def let_go(
+        self, generations: Sequence[Generation], outcome: Outcome, settings: Settings
+    ) -> None:
+        """Disposes of generations (dependencies first); what comes of it is added to the
+        outcome."""
+
         def done(step: Step, troubles: list[str]) -> None:
             notes = (*outcome.notes, *(f"while letting go: {t}" for t in troubles))
             self._journal.amend(replace(outcome.with_steps(step), notes=notes))
@@ -189,10 +196,8 @@ class Recorder:
             for trouble in troubles:
                 self.notice("warning", trouble, plugin=outcome.plugin)
 
-        gone = (*attempt.ended.gone, *(f.generation for f in attempt.ended.fallen))
-        attempt.ended.gone = attempt.ended.fallen = ()
         self._disposer.dispose(
-            gone,
+            generations,
             timeout=settings.reload.timeout,
             drain_timeout=settings.reload.drain_timeout,
             on_done=done,

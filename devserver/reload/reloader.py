@@ -22,6 +22,7 @@ from devserver.reload.queue import (
     Enable,
     FilesChanged,
     LoadAll,
+    ProbationFailed,
     Queued,
     ReloadPlugins,
     ReloadQueue,
@@ -141,6 +142,8 @@ class Reloader:
                 return self._operator.withdraw(command, queued.arrived)
             case Enable() as command:
                 return self._operator.enable(command, queued.arrived)
+            case ProbationFailed() as command:
+                return self._judge.end_probation(command, queued.arrived)
 
     # -- the start ------------------------------------------------------------------------------
 

@@ -6,8 +6,8 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
-from devserver.core.lifecycle import DesiredState, PluginStatus
 from devserver.core.outcome import Outcome
 from devserver.runtime.gate import hold_all, release
 from devserver.runtime.generation import Generation
@@ -39,31 +39,16 @@ def _has_ended(generation: Generation) -> bool:
 def withdraw(
     system: PluginSystem,
     keys: Sequence[str],
-    *,
-    status: PluginStatus,
-    reason: str,
-    desired: DesiredState | None = None,
+    **change: Any,
 ) -> tuple[Generation, ...]:
     """New work for these plugins (dependencies first) is refused from now on; what is inside
-    ends on its generation. Gives the generations that served; they are still to be disposed of.
-    `desired` None leaves the operator's word as it is."""
+    ends on its generation. `change` are fields of their records. Gives the generations that
+    served; they are still to be disposed of."""
     known = system.registry.view.plugins
     records = [known[key] for key in keys if key in known]
     outgoing = [r.generation for r in records if r.generation is not None]
     hold = hold_all(outgoing)  # so that what is inside keeps its view of the others
-    system.registry.publish(
-        *(
-            replace(
-                record,
-                status=status,
-                reason=reason,
-                desired=desired or record.desired,
-                generation=None,
-                pending=False,
-            )
-            for record in records
-        )
-    )
+    system.registry.publish(*(replace(record, generation=None, **change) for record in records))
     for generation in outgoing:
         generation.table.conceal()
         generation.host.cancel_tasks()

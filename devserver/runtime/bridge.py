@@ -119,6 +119,7 @@ class GenerationHost:
         self._overlay: dict[str, Any] = {}
         self._data_overlay: dict[str, str] = {}
         self._tasks: list[TaskHandle] = []
+        self._cancelled: list[TaskHandle] = []
 
     # -- the generation's life ---------------------------------------------------------------
 
@@ -149,8 +150,14 @@ class GenerationHost:
 
     def cancel_tasks(self) -> None:
         """Asks every task to end."""
+        self._cancelled = [t for t in self._tasks if not t.done()]
         for task in self._tasks:
             task.cancel()
+
+    def restart_tasks(self) -> None:
+        """Begins those anew that the last `cancel_tasks` ended."""
+        for task in self._cancelled:
+            self.create_task(task.function, task.name)
 
     def wait_for_tasks(self, timeout: float) -> list[str]:
         """Waits until all that were cancelled have ended; the names of those that did not within

@@ -1,0 +1,71 @@
+"""Puts generations that stood by back into service."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from devserver.core.lifecycle import PluginStatus
+from devserver.core.settings import Settings
+from devserver.reload.catalog import Catalog
+from devserver.reload.probation import Period
+from devserver.runtime.gate import hold_all, release, wait_drained
+from devserver.runtime.log_handlers import attached
+from devserver.runtime.registry import PluginRecord
+from devserver.runtime.system import PluginSystem
+from devserver.runtime.tracebacks import forget_source, remember_source
+
+
+def reinstate(
+    period: Period, *, system: PluginSystem, catalog: Catalog, settings: Settings, reason: str
+) -> list[str]:
+    """The old generations serve again, the same objects as before their commit; requests are
+    treated as in any swap. Gives what is worth a note."""
+    new, old = list(period.live), list(period.gone)
+    hold = hold_all(new)
+    stragglers, _ = wait_drained(
+        hold,
+        new,
+        drain_timeout=settings.reload.drain_timeout,
+        wait_limit=settings.reload.timeout,
+    )
+    notes = [f"let go while still running: {f.label} at {f.where()}" for f in stragglers]
+    for generation in new:
+        system.patches.suspend(generation)
+        generation.host.cancel_tasks()
+        generation.table.conceal()
+    forget_source(g.table for g in new)
+    for generation in old:
+        system.patches.resume(generation)
+        generation.table.expose()
+        generation.hold = None
+    remember_source(g.table for g in old)
+    _part_handlers(period)
+    for generation in old:
+        catalog.put(generation.key, generation.candidate, generation.table.imported)
+    records = [_record(period, key, system, reason) for key in sorted({g.key for g in new + old})]
+    system.registry.publish(*records, edges=catalog.edges())
+    for generation in old:
+        generation.host.restart_tasks()
+    release(hold, new, replaced=True)
+    return notes
+
+
+def _record(period: Period, key: str, system: PluginSystem, reason: str) -> PluginRecord:
+    now = system.registry.view.find(key)
+    before = period.before.get(key)
+    if before is None or before.generation is None:
+        assert now is not None, "what is on probation without a predecessor has a record"
+        return replace(now, status=PluginStatus.FAILED, generation=None, reason=reason)
+    number = before.generation_number if now is None else now.generation_number
+    return replace(before, generation_number=number, reason=reason)
+
+
+def _part_handlers(period: Period) -> None:
+    """Each generation takes its own log handlers along when it goes."""
+    successors = {g.key: g for g in period.live}
+    for old in period.gone:
+        new = successors.get(old.key)
+        if new is not None:
+            belonging = old.foreign_handlers | (old.own_handlers or frozenset())
+            new.own_handlers = attached(new.key) - belonging
+        old.own_handlers = None
