@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from devserver.core.graph import DependencyGraph
+from devserver.core.names import normalise
 from devserver.core.outcome import Outcome
 from devserver.reload.catalog import Reading, dependencies_of
 
@@ -21,6 +22,13 @@ class Refused:
     outcome: Outcome | None = None
     attempts: int = 1
     retry_at: float | None = None
+
+    @property
+    def has_errors_of_its_own(self) -> bool:
+        """False when it was refused for its company alone."""
+        found = () if self.outcome is None else self.outcome.diagnostics
+        own = (d for d in found if d.is_error and d.plugin is not None)
+        return any(normalise(str(d.plugin)) == self.reading.key for d in own)
 
 
 class Pending:
@@ -77,7 +85,7 @@ class Pending:
 
     def waiting_for(self, keys: Iterable[str], serves: Callable[[str], bool]) -> dict[str, Reading]:
         """Refused plugins that do not serve and depend on one of `keys`, which now do, and
-        whose other dependencies serve too."""
+        whose other dependencies serve too, or were refused together with them."""
         wanted = set(keys)
         found = {}
         for key, refused in self._refused.items():
@@ -85,9 +93,20 @@ class Pending:
             if candidate is None or serves(key):
                 continue
             needs = set(dependencies_of(candidate))
-            if needs & wanted and all(serves(n) for n in needs):
+            company = refused.companions
+            if needs & wanted and all(serves(n) or n in company for n in needs):
                 found[key] = refused.reading
         return found
+
+    def held_back(self, keys: Iterable[str]) -> dict[str, Reading]:
+        """Refused readings that nothing was found wrong with, and that were refused together
+        with one of `keys`, which now serve."""
+        now = set(keys)
+        return {
+            key: refused.reading
+            for key, refused in self._refused.items()
+            if refused.companions & now and not refused.has_errors_of_its_own
+        }
 
 
 def _neighbourhood(
