@@ -142,12 +142,13 @@ def graph(view: SystemView) -> dict[str, Any]:
 
 
 def _identity(record: PluginRecord) -> dict[str, Any]:
+    serving = record.generation
     return {
         "name": record.name,
         "version": record.version,
         "status": str(record.status),
         "reason": record.reason,
-        "generation": record.generation_number,
+        "generation": record.generation_number if serving is None else serving.number,
         "pending": record.pending,
     }
 
