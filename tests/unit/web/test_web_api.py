@@ -169,7 +169,7 @@ def test_what_the_manifest_omits_comes_from_the_class_without_running_it(
         def author(self) -> str:
             raise AssertionError("run")
 
-    generation = SimpleNamespace(version="7", plugin=Plugin())
+    generation = SimpleNamespace(version="7", number=3, plugin=Plugin())
     control.add(record("orders", manifest=Manifest(), generation=generation))
     assert client.get("/api/plugins").json[0]["description"] == "From the class"
     info = client.get("/api/plugins/orders/info").json
