@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 from devserver.core.changes import ChangeBatch
 from devserver.core.outcome import Outcome
@@ -15,6 +17,7 @@ from devserver.reload.disposal import Disposer
 from devserver.reload.intake import Intake
 from devserver.reload.journal import Journal
 from devserver.reload.judge import Judge
+from devserver.reload.leaks import Leak, LeakWatch
 from devserver.reload.operator import Operator
 from devserver.reload.pending import Pending
 from devserver.reload.probation import Period, Probation
@@ -28,11 +31,15 @@ from devserver.runtime.hooks import HookRunner
 from devserver.runtime.loop_watch import LoopWatch
 from devserver.runtime.project import Project
 from devserver.runtime.settings_file import read_settings
+from devserver.runtime.shown_source import forget_source
 from devserver.runtime.stall import Stall
 from devserver.runtime.system import PluginSystem
 from devserver.validation.analyser import Analyser
 from devserver.validation.checks import built_in_validators, project_validators
 from devserver.validation.pipeline import Pipeline
+
+_LEAST = 0.5
+"""Seconds that each part of a stop gets at least."""
 
 
 class PluginHost:
@@ -117,8 +124,10 @@ class PluginHost:
             limit=lambda: self._settings.reload.timeout,
             tell=self._loop_stalled,
         )
+        self.leaks = LeakWatch(self.system, tell=self._leaked)
         self.control = Control(
             system=self.system,
+            leaks=self.leaks,
             journal=self.journal,
             queue=self.queue,
             probe=self._probe,
@@ -142,6 +151,7 @@ class PluginHost:
         """Loads every plugin and begins to watch. Failed plugins are told, not raised."""
         self.system.start()
         self._loop_watch.start()
+        self.leaks.start()
         self._reloader.start()
         # The watch begins before anything is read: what is saved meanwhile is not missed.
         self._start_watching()
@@ -151,16 +161,24 @@ class PluginHost:
         self._flush()
 
     def stop(self, timeout: float = 5.0) -> None:
-        """Ends the watch and the reloader, then lets every plugin go."""
+        """Ends the watch and the reloader, then lets every plugin go; all of it in about
+        `timeout` seconds, whatever hangs."""
+        deadline = time.monotonic() + timeout
+
+        def left() -> float:
+            return max(_LEAST, deadline - time.monotonic())
+
         if self._watcher is not None:
             self._watcher.stop()
-        self._reloader.stop(timeout)
-        self._probation.stop(timeout)
-        self._let_all_go(timeout)
+        self.queue.close()
+        self._trial.close()  # a reload that waits for it ends, before anything was executed here
+        self._reloader.stop(left())
+        self._probation.stop(left())
+        self._let_all_go(left())
         self._hooks.close()
-        self._trial.close()
         self._probe.stop()
         self._loop_watch.stop()
+        self.leaks.stop()
         self.journal.wake()
         self.system.stop()
 
@@ -173,7 +191,7 @@ class PluginHost:
         """Tells the reloader that files changed, as the watcher would; waits for what comes of
         it (None: nothing)."""
         batch = ChangeBatch(paths=frozenset(paths), first_seen=time.monotonic())
-        outcome: Outcome | None = self.queue.put(FilesChanged(batch=batch)).result()
+        outcome: Outcome | None = self._saved(batch).result()
         return outcome
 
     def _let_go(self, period: Period) -> None:
@@ -187,6 +205,7 @@ class PluginHost:
         view = self.registry.view
         live = {k: r.generation for k, r in view.plugins.items() if r.generation is not None}
         order = self._catalog.graph.order(live)
+        self._disposer.hurry()
         self._disposer.dispose(
             [live[key] for key in order],
             timeout=timeout,
@@ -194,6 +213,7 @@ class PluginHost:
             on_done=lambda _step, _troubles: None,
         )
         self._disposer.stop(timeout)
+        forget_source(generation.table for generation in live.values())
 
     def _start_watching(self) -> None:
         if not self._hot_reload:
@@ -215,11 +235,19 @@ class PluginHost:
             }
 
     def _batch_seen(self, batch: ChangeBatch) -> None:
-        self.queue.put(FilesChanged(batch=batch))
+        self._saved(batch)
+
+    def _saved(self, batch: ChangeBatch) -> Future[Any]:
+        answer = self.queue.put(FilesChanged(batch=batch))
+        self._trial.abandon(batch)
+        return answer
 
     def _loop_stalled(self, stall: Stall) -> None:
         level = "warning" if stall.thread is None else "error"
         self._recorder.notice(level, stall.message, hint=stall.hint, plugin=stall.plugin)
+
+    def _leaked(self, leak: Leak) -> None:
+        self._recorder.notice("warning", leak.message, hint=leak.hint, plugin=leak.plugin)
 
     def _watch_problem(self, message: str, hint: str | None) -> None:
         self._tell_watching()

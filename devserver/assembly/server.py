@@ -7,6 +7,7 @@ import os
 import secrets
 import sys
 import threading
+import time
 import webbrowser
 from typing import Any
 
@@ -25,6 +26,7 @@ from devserver.web.peer import peer_is_own_process
 from devserver.web.server import DevHTTPServer
 
 _SWITCH_INTERVAL = 0.0005  # seconds
+_FAREWELL = 1.0  # seconds that plugins get to end after requests that took all the time
 
 
 class DevServer:
@@ -118,10 +120,12 @@ class DevServer:
             webbrowser.open(self.link)
 
     def stop(self, grace: float = 5.0) -> None:
-        """Lets requests in flight end for `grace` seconds, then every plugin go."""
+        """Lets requests in flight end for `grace` seconds, then every plugin go in what is left
+        of them, and a second at least."""
+        deadline = time.monotonic() + grace
         self._stopping.set()
         self._server.stop(grace)
-        self.plugins.stop(grace)
+        self.plugins.stop(max(_FAREWELL, deadline - time.monotonic()))
         sys.setswitchinterval(self._switch_interval)
         gc.unfreeze()
         remove_server_file(self.project)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from devserver.cli.screen import LogLine
-from devserver.runtime.tracebacks import format_error, plugin_frames
+from devserver.runtime.tracebacks import format_error, has_plugin_code
 
 PRODUCT = "devserver"
 PLUGINS = "plugins"
@@ -80,6 +80,6 @@ def _line_of(record: logging.LogRecord) -> LogLine:
 
 def _traceback_of(error: BaseException) -> str:
     """A plugin's own frames where there are some, as the generation that raised had them."""
-    if plugin_frames(error):
+    if has_plugin_code(error):
         return format_error(error)
     return "".join(traceback.format_exception(error)).rstrip("\n")

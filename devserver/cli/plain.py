@@ -79,7 +79,9 @@ class PlainView:
         )
         self._diagnostics(time, outcome.diagnostics)
         for note in outcome.notes:
-            self._write(time, "note", plugin=outcome.plugin, message=note)
+            first, _, rest = note.partition("\n")
+            self._write(time, "note", plugin=outcome.plugin, message=first)
+            self._lines(time, outcome.plugin, rest)
 
     def log(self, line: LogLine) -> None:
         self._write(

@@ -108,7 +108,10 @@ class RichView:
             passed = few(outcome.state.passed, 12)
             self._line((f"  state passed by reference: {passed}", "dim"))
         for note in outcome.notes:
-            self._line((f"  note: {one_line(note)}", "dim"))
+            first, *rest = clean(note).split("\n")
+            self._line((f"  note: {first}", "dim"))
+            for text in rest:
+                self._line((f"    {text}", "dim"))
 
     def _settings(self, event: FeedEvent) -> None:
         name = "config/hot-loading.yaml"

@@ -63,6 +63,11 @@ class SwitchRefused(DevServerError):
         self.reasons = reasons
 
 
+class LoopBlocked(DevServerError):
+    """A coroutine blocked the plugin loop, which has gone on without it; `__cause__` has the
+    stack."""
+
+
 class HostRequired(DevServerError):
     """A helper of BasePlugin that needs a running host was used without one."""
 
@@ -95,7 +100,8 @@ class PermissionDenied(DevServerError):
 class PluginHookFailed(DevServerError):
     """Plugin code raised, returned False from initialize(), or did not end in time.
 
-    `plugin` and `hook` name where; `__cause__` is what the plugin raised, if it did.
+    `plugin` and `hook` name where; `__cause__` is what the plugin raised, or for a hang an
+    exception whose traceback is where it hung, if that is known.
     """
 
     def __init__(

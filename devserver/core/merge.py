@@ -1,9 +1,12 @@
-"""The three-way merge of a plugin's state, attribute by attribute."""
+"""The three-way merge of a plugin's state, attribute by attribute and global by global."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from enum import Enum
+
+GLOBAL = ":"
+"""Stands before the name of a module's global, where the name of an attribute has nothing."""
 
 
 class Change(Enum):
@@ -70,6 +73,13 @@ def after_initialize(
 
 
 def qualified(names: Iterable[str], plugin: str, *, main: str) -> tuple[str, ...]:
-    """Attribute names as an outcome lists them: plain for the plugin asked for."""
-    ordered = sorted(names)
-    return tuple(ordered if plugin == main else (f"{plugin}.{name}" for name in ordered))
+    """Names as an outcome lists them: `count`, `store:cache` (a global of a module) for the
+    plugin asked for, `orders.count`, `orders.store:cache` for others; a global of the plugin's
+    own package or file is `orders:cache` for all."""
+    return tuple(_qualified(name, plugin, main=main) for name in sorted(names))
+
+
+def _qualified(name: str, plugin: str, *, main: str) -> str:
+    if name.startswith(GLOBAL):
+        return plugin + name
+    return name if plugin == main else f"{plugin}.{name}"

@@ -16,6 +16,7 @@ from devserver.core.lifecycle import PluginStatus
 from devserver.core.outcome import Outcome
 from devserver.core.settings import Settings
 from devserver.reload.journal import Journal
+from devserver.reload.leaks import LeakWatch
 from devserver.reload.probe import HealthProbe
 from devserver.reload.queue import Enable, ReloadPlugins, ReloadQueue, Rescan, Withdraw
 from devserver.reload.withdrawal import Withdrawn
@@ -36,12 +37,14 @@ class Control:
         journal: Journal,
         queue: ReloadQueue,
         probe: HealthProbe,
+        leaks: LeakWatch,
         pending: Callable[[], list[str]],
         settings: Callable[[], Settings],
     ) -> None:
         self._system = system
         self._queue = queue
         self._probe = probe
+        self._leaks = leaks
         self._pending = pending
         self._settings = settings
         self.root = system.project.root
@@ -174,9 +177,23 @@ class Control:
         """Keys of plugins whose content on disk is not live."""
         return self._pending()
 
+    def queued(self) -> int:
+        """How many commands wait for the reloader."""
+        return self._queue.length
+
     def live_generations(self, name: str) -> list[int]:
         """The numbers of the generations whose objects are alive."""
         return self._system.live.numbers(name)
+
+    def leaks(self, name: str, *, look: bool = False) -> list[dict[str, Any]]:
+        """Generations of a plugin that were let go but are still in memory, each with who holds
+        it: `{generation, rolled_back, kind, holder, chain, hint}`. With `look` it is looked at
+        once, which takes some milliseconds; else what was seen last is told. Raises
+        PluginNotFound."""
+        record = self._record(name)
+        if look:
+            self._leaks.look()
+        return [leak.to_json() for leak in self._leaks.leaks(record.name)]
 
     def plugin_details(self, name: str) -> dict[str, Any]:
         """What is known of a plugin beyond its record; secrets in the configuration masked."""

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import logging
 import threading
 import time
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
+from devserver.core.errors import PluginHookFailed
 from devserver.core.outcome import Step
+from devserver.runtime.backups import Backups
 from devserver.runtime.generation import Generation
 from devserver.runtime.hooks import HookRunner
 from devserver.runtime.lifecycle import Lifecycle
+from devserver.runtime.streams import end_streams
 from devserver.runtime.system import PluginSystem
 
 _log = logging.getLogger("devserver.dispose")
@@ -26,6 +30,7 @@ class Disposer:
         self._system = system
         self._when_idle = when_idle
         self._numbers = itertools.count(1)
+        self._backups = Backups(system.project.instance / "backups")
         self._threads: set[threading.Thread] = set()
         self._stopping = threading.Event()
 
@@ -36,23 +41,29 @@ class Disposer:
         timeout: float,
         drain_timeout: float,
         on_done: Callable[[Step, list[str]], None],
+        backup: bool = False,
     ) -> None:
         """Lets `generations` (dependencies first) go; `on_done` gets the timed step and what
-        went wrong. `timeout` is for one hook, `drain_timeout` for streams; in seconds."""
+        went wrong. `timeout` is for one hook, `drain_timeout` for streams; in seconds. With
+        `backup` their state is written down first."""
         if not generations:
             return
         thread = threading.Thread(
             target=self._run,
-            args=(list(generations), timeout, drain_timeout, on_done),
+            args=(list(generations), timeout, drain_timeout, on_done, backup),
             name=f"dispose-{next(self._numbers)}",
             daemon=True,
         )
         self._threads.add(thread)
         thread.start()
 
+    def hurry(self) -> None:
+        """The server ends: from now on nobody waits for streams."""
+        self._stopping.set()
+
     def stop(self, timeout: float) -> None:
         """Waits up to `timeout` seconds for what is under way; streams are no longer waited for."""
-        self._stopping.set()
+        self.hurry()
         deadline = time.monotonic() + timeout
         for thread in list(self._threads):
             thread.join(max(0.0, deadline - time.monotonic()))
@@ -63,27 +74,61 @@ class Disposer:
         timeout: float,
         drain_timeout: float,
         on_done: Callable[[Step, list[str]], None],
+        backup: bool,
     ) -> None:
         begun = time.perf_counter()
-        self._wait_streams(generations, drain_timeout)
         hooks = HookRunner(self._system.loop, name=f"{threading.current_thread().name}-hook")
-        troubles: list[str] = []
+        backed = generations if backup else ()
+        troubles = [t for g in backed for t in self._backed_up(g, hooks, timeout)]
+        troubles += self._wait_streams(generations, drain_timeout)
         while generations:
+            generation = generations.pop()
             lifecycle = Lifecycle.of_live(
-                generations.pop(), system=self._system, hooks=hooks, time_left=lambda: timeout
+                generation, system=self._system, hooks=hooks, time_left=lambda: timeout
             )
             troubles += lifecycle.leave()
+            self._system.live.let_go(generation)
+            del generation, lifecycle
         hooks.close()
-        for clean in getattr(typing, "_cleanups", ()):
-            clean()  # typing keeps every class that `X | None` was written with
+        _forget_classes()
         troubles += [f"left behind: {what}" for what in hooks.abandoned]
         self._when_idle()
         step = Step(name="dispose", ms=(time.perf_counter() - begun) * 1000)
         self._threads.discard(threading.current_thread())
         on_done(step, troubles)
 
-    def _wait_streams(self, generations: list[Generation], drain_timeout: float) -> None:
+    def _backed_up(
+        self, generation: Generation, hooks: HookRunner, timeout: float
+    ) -> Iterator[str]:
+        """Gives what went wrong; nobody's reload fails for it."""
+        try:
+            hooks.call(
+                self._backups.write,
+                generation,
+                plugin=generation.name,
+                hook="backing up state",
+                timeout=timeout,
+            )
+        except PluginHookFailed as error:
+            yield f"the state of {generation.name!r} was not written to instance/backups/: " + (
+                error.message if error.__cause__ is None else str(error.__cause__)
+            )
+
+    def _wait_streams(self, generations: list[Generation], drain_timeout: float) -> list[str]:
+        """Until nothing is inside, `drain_timeout` seconds at most: then open streams are ended,
+        which it gives as notes."""
         deadline = time.monotonic() + drain_timeout
         while any(g.streams or g.flights for g in generations) and time.monotonic() < deadline:
             if self._stopping.wait(0.05):
-                return
+                break
+        return [] if self._stopping.is_set() else end_streams(generations)
+
+
+def _forget_classes() -> None:
+    """Empties caches of the standard library that hold classes: typing keeps every one that
+    `X | None` was written with, Python 3.12's inspect those that were looked at statically."""
+    for clean in getattr(typing, "_cleanups", ()):
+        clean()
+    looked_at = getattr(inspect, "_shadowed_dict_from_mro_tuple", None)
+    if looked_at is not None:
+        looked_at.cache_clear()

@@ -43,6 +43,7 @@ def still_busy(plan: ReloadPlan, stragglers: Sequence[Flight], limit: float) -> 
         plugin=plan.main,
         message=f"requests in flight did not end while others waited {limit:g} s: {named}",
         hint="raise reload.timeout, or let those requests answer sooner",
+        traceback="\n".join(f.told() for f in stragglers[:5]),
     )
 
 

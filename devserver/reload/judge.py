@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
@@ -19,6 +20,7 @@ from devserver.reload.recorder import Cause, Recorder
 from devserver.reload.reinstatement import reinstate
 from devserver.reload.steps import Stopwatch
 from devserver.reload.transaction import Ended
+from devserver.reload.trial import Superseded
 from devserver.reload.withdrawal import withdraw
 from devserver.runtime.registry import SystemView
 from devserver.runtime.system import PluginSystem
@@ -234,14 +236,17 @@ class Judge:
         return time.monotonic() + safety.cooldown_period
 
     def _free_waiting(self, outcome: Outcome) -> None:
-        """Plugins that could not start because a dependency was missing are tried now."""
+        """Plugins that could not start because a dependency was missing are tried now, and those
+        that were only refused together with what now serves."""
         view = self._system.registry.view
-        waiting = self._pending.waiting_for(
-            map(normalise, outcome.reloaded), lambda k: view.generation(k) is not None
-        )
-        for key, reading in waiting.items():
+        live = [normalise(name) for name in outcome.reloaded]
+        waiting = self._pending.waiting_for(live, lambda k: view.generation(k) is not None)
+        for key, reading in (waiting | self._pending.held_back(live)).items():
+            if key not in self._pending:
+                continue  # it went live with another one of them
             fresh = self._catalog.read(key)
-            self.judge(
-                {key: fresh if fresh.candidate is not None else reading},
-                Cause(trigger="dependency", arrived=time.monotonic()),
-            )
+            with contextlib.suppress(Superseded):  # the newer content comes by itself
+                self.judge(
+                    {key: fresh if fresh.candidate is not None else reading},
+                    Cause(trigger="dependency", arrived=time.monotonic()),
+                )

@@ -35,6 +35,7 @@ class HealthProbe:
         self._system = system
         self._answers: dict[str, _Answer] = {}
         self._asking: dict[str, Future[None]] = {}
+        self._last: dict[str, tuple[int, HookRunner]] = {}
         self._pool = ThreadPoolExecutor(4, thread_name_prefix="health")
 
     def health(self, record: PluginRecord) -> dict[str, Any]:
@@ -52,6 +53,10 @@ class HealthProbe:
         if known is None or known.generation != generation.number:
             known = _Answer(generation.number, generation.live_since, _told(generation.health))
         if time.monotonic() - known.at < _FRESH or generation.hold is not None:
+            return known.health
+        number, last = self._last.get(record.key, (0, None))
+        if number == generation.number and last is not None and last.is_stuck():
+            # Each question would leave one more thread behind.
             return known.health
         asked = self._asking.get(record.key)
         if asked is None or asked.done():
@@ -81,6 +86,7 @@ class HealthProbe:
             health = _shape("unhealthy", False, str(error))
         finally:
             hooks.close()
+        self._last[record.key] = generation.number, hooks
         self._answers[record.key] = _Answer(generation.number, time.monotonic(), health)
 
 

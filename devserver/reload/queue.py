@@ -135,6 +135,11 @@ class ReloadQueue:
             return self._waiting.popleft() if self._waiting else None
 
     @property
+    def length(self) -> int:
+        """How many commands wait."""
+        return len(self._waiting)
+
+    @property
     def closed(self) -> bool:
         return self._closed
 

@@ -70,6 +70,8 @@ class Recorder:
     def loaded(self, attempt: Attempt) -> None:
         """Plugins were loaded at the start: no outcome, the page reads them anew."""
         self._journal.tell("plugins", plugins=[g.name for g in attempt.ended.live])
+        for note in attempt.ended.notes:
+            self.notice("warning", note)
 
     def record(
         self,
@@ -201,6 +203,7 @@ class Recorder:
             timeout=settings.reload.timeout,
             drain_timeout=settings.reload.drain_timeout,
             on_done=done,
+            backup=settings.reload.backup_state,
         )
 
 

@@ -8,11 +8,12 @@ from devserver.core.lifecycle import PluginStatus
 from devserver.core.settings import Settings
 from devserver.reload.catalog import Catalog
 from devserver.reload.probation import Period
+from devserver.runtime.breakpoints import follow_breakpoints
 from devserver.runtime.gate import hold_all, release, wait_drained
 from devserver.runtime.log_handlers import attached
 from devserver.runtime.registry import PluginRecord
+from devserver.runtime.shown_source import show_source
 from devserver.runtime.system import PluginSystem
-from devserver.runtime.tracebacks import forget_source, remember_source
 
 
 def reinstate(
@@ -28,18 +29,20 @@ def reinstate(
         drain_timeout=settings.reload.drain_timeout,
         wait_limit=settings.reload.timeout,
     )
-    notes = [f"let go while still running: {f.label} at {f.where()}" for f in stragglers]
+    notes = [f"let go while still running: {f.told()}" for f in stragglers]
     for generation in new:
         system.patches.suspend(generation)
         generation.host.cancel_tasks()
         generation.table.conceal()
-    forget_source(g.table for g in new)
     for generation in old:
         system.patches.resume(generation)
         generation.table.expose()
         generation.hold = None
-    remember_source(g.table for g in old)
-    _part_handlers(period)
+    gone, shown = [g.table for g in new], [g.table for g in old]
+    show_source(shown, gone=gone)
+    if settings.development_in_force.preserve_breakpoints:
+        notes += follow_breakpoints(gone, shown)
+    _part_handlers(period, system)
     for generation in old:
         catalog.put(generation.key, generation.candidate, generation.table.imported)
     records = [_record(period, key, system, reason) for key in sorted({g.key for g in new + old})]
@@ -60,12 +63,13 @@ def _record(period: Period, key: str, system: PluginSystem, reason: str) -> Plug
     return replace(before, generation_number=number, reason=reason)
 
 
-def _part_handlers(period: Period) -> None:
+def _part_handlers(period: Period, system: PluginSystem) -> None:
     """Each generation takes its own log handlers along when it goes."""
     successors = {g.key: g for g in period.live}
     for old in period.gone:
         new = successors.get(old.key)
         if new is not None:
+            system.surroundings.hand_over(new.table, old.table)
             belonging = old.foreign_handlers | (old.own_handlers or frozenset())
             new.own_handlers = attached(new.key) - belonging
         old.own_handlers = None

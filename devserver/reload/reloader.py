@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -31,6 +32,7 @@ from devserver.reload.queue import (
 )
 from devserver.reload.recorder import Cause, Recorder
 from devserver.reload.startup import load_each
+from devserver.reload.trial import Superseded
 from devserver.runtime.project import Project
 from devserver.runtime.system import PluginSystem
 
@@ -113,11 +115,14 @@ class Reloader:
         if postponed is not None and postponed.due <= time.monotonic():
             self._answer(postponed.queued)
         else:
-            self._judge.retry()
+            with contextlib.suppress(Superseded):  # the newer content comes by itself
+                self._judge.retry()
 
     def _answer(self, queued: Queued) -> None:
         try:
             answer = self._carry_out(queued)
+        except Superseded:
+            self._begin_anew(queued)
         except DevServerError as refusal:  # expected: whoever asked is told
             queued.answer.set_exception(refusal)
         except Exception as error:  # noqa: BLE001 - the one writer must outlive a fault of ours
@@ -126,6 +131,15 @@ class Reloader:
         else:
             if answer is not NOT_YET:
                 queued.answer.set_result(answer)
+
+    def _begin_anew(self, queued: Queued) -> None:
+        """What was tried has been saved anew: files are judged together with the newer batch,
+        anything else is done with what is on disk now."""
+        if isinstance(queued.command, FilesChanged):
+            now = time.monotonic()
+            self._postponed = _Postponed(queued=queued, first=now, due=now)
+        else:
+            self._answer(queued)
 
     def _carry_out(self, queued: Queued) -> Any:
         match queued.command:

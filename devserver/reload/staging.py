@@ -40,13 +40,16 @@ class Exposure:
         self, system: PluginSystem, old: list[ModuleTable], new: list[ModuleTable]
     ) -> None:
         self._system = system
+        self._old = old
         self._new = {t.key: t for t in new}
         self._modules = exposed_instead(old, new)
 
     def __enter__(self) -> None:
+        self._system.surroundings.veil(self._old)
         self._system.staging(self._new)
         self._modules.__enter__()
 
     def __exit__(self, *error: Any) -> None:
         self._modules.__exit__(*error)
         self._system.staging({})
+        self._system.surroundings.unveil(self._old)

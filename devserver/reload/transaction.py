@@ -31,15 +31,17 @@ from devserver.reload.failures import (
 from devserver.reload.plan import Action, PlanEntry, ReloadPlan
 from devserver.reload.staging import Exposure, PeerTables
 from devserver.reload.steps import Stopwatch
-from devserver.reload.trial import Trial
+from devserver.reload.trial import Superseded, Trial
+from devserver.runtime.breakpoints import follow_breakpoints
 from devserver.runtime.gate import Hold, hold_all, release, wait_drained
 from devserver.runtime.generation import Baseline, Generation
 from devserver.runtime.hooks import HookRunner
 from devserver.runtime.lifecycle import Lifecycle
+from devserver.runtime.persistent import problems_of
 from devserver.runtime.registry import Edge, PluginRecord, SystemView
+from devserver.runtime.shown_source import show_source
 from devserver.runtime.state import Restored, Snapshot
 from devserver.runtime.system import PluginSystem
-from devserver.runtime.tracebacks import forget_source, remember_source
 
 
 @dataclass(slots=True)
@@ -86,7 +88,10 @@ class Transaction:
         self._notes: list[str] = []
 
     def run(self, edges: tuple[Edge, ...] | None) -> Ended:
-        """Goes through all steps; `edges` are published with the commit (None: unchanged)."""
+        """Goes through all steps; `edges` are published with the commit (None: unchanged).
+
+        Raises Superseded when the trial hangs and there is newer content.
+        """
         try:
             self._try_out()
             with self._watch.step("stage"):
@@ -104,6 +109,9 @@ class Transaction:
                     self._activate()
             with self._watch.step("verify"), self._exposed():
                 self._verify()
+        except Superseded:
+            # Nothing has been touched yet, and there is nothing to tell.
+            raise
         except TransactionFailed as failure:
             return self._roll_back(failure.diagnostics, retry=failure.retry)
         except PluginHookFailed as error:
@@ -187,7 +195,7 @@ class Transaction:
             raise TransactionFailed(
                 (still_busy(self._plan, stragglers, self._settings.reload.timeout),), retry=True
             )
-        self._notes += [f"let go while still running: {f.label} at {f.where()}" for f in stragglers]
+        self._notes += [f"let go while still running: {f.told()}" for f in stragglers]
 
     def _take_snapshot(self) -> None:
         replaced = [e.old for e in self._plan.incoming if e.old is not None]
@@ -203,17 +211,22 @@ class Transaction:
             answer = lifecycle.persistent_state()
             if answer:
                 custom[generation.key] = answer["value"]
+                generation.persistent = answer
         self._snapshot = self._limited("snapshot", Snapshot, replaced, custom)
+        self._notes += self._snapshot.notes
 
     def _activate(self) -> None:
         view = self._candidate_view()
+        generations = [n.generation for n in self._new.values()]
+        taking = None
+        if self._snapshot is not None:
+            taking = self._limited("restoring state", self._snapshot.restoring, generations)
         for lifecycle in self._new.values():
             lifecycle.see(view)
             lifecycle.construct()
-        generations = [n.generation for n in self._new.values()]
         restored = Restored({}, {}, {})
-        if self._snapshot is not None:
-            restored = self._limited("restoring state", self._snapshot.restored, generations)
+        if taking is not None:
+            restored = self._limited("restoring state", taking.finish)
         for entry in self._plan.incoming:
             with self._watch.step("activate", entry.key):
                 self._activate_one(entry, restored)
@@ -244,6 +257,7 @@ class Transaction:
         before = Baseline() if entry.old is None else entry.old.baseline
         standing = lifecycle.initialize(state, passed, before)
         lifecycle.register()
+        self._notes += problems_of(lifecycle.generation)
         if kept is not None:
             main = self._plan.main
             lost = restored.lost.get(entry.key, frozenset())
@@ -280,6 +294,9 @@ class Transaction:
             generation.live_since = time.monotonic()
             self._system.live.watch(generation)
         records = [self._record_of(e) for e in self._plan.incoming]
+        peers = {old.key: old.table for old in self._old}
+        for old in self._old:
+            old.table.pin(peers)
         self._show_modules(generations)
         self._system.registry.publish(
             *records, remove=tuple(sorted(self._peers.removed)), edges=edges
@@ -288,7 +305,11 @@ class Transaction:
             if old.key in self._new:
                 here = self._new[old.key].handlers_before
                 old.own_handlers = here - old.foreign_handlers
+                new = self._new[old.key].generation
+                self._system.surroundings.hand_over(old.table, new.table)
             old.host.cancel_tasks()
+        if self._snapshot is not None:
+            self._snapshot.hand_over()
         for generation in generations:
             generation.host.go_live()
         self._peers.settle()
@@ -304,10 +325,12 @@ class Transaction:
     def _show_modules(self, generations: tuple[Generation, ...]) -> None:
         for old in self._old:
             old.table.conceal()
-        forget_source(g.table for g in self._old)
         for generation in generations:
             generation.table.expose()
-        remember_source(g.table for g in generations)
+        gone, shown = [g.table for g in self._old], [g.table for g in generations]
+        show_source(shown, gone=gone)
+        if self._settings.development_in_force.preserve_breakpoints:
+            self._notes += follow_breakpoints(gone, shown)
 
     def _record_of(self, entry: PlanEntry) -> PluginRecord:
         generation = self._new[entry.key].generation
@@ -330,6 +353,7 @@ class Transaction:
                 lifecycle.hurry(lambda: self._settings.reload.timeout)
                 troubles += lifecycle.leave()
                 lifecycle.generation.table.conceal()
+                self._system.live.let_go(lifecycle.generation)
             for old in self._old:
                 self._system.patches.resume(old)
             self._peers.settle()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import faulthandler
 import json
 import os
 import signal
@@ -12,10 +11,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
-from devserver.core.diagnostics import Diagnostic
+from devserver.core.diagnostics import Diagnostic, Severity
 from devserver.core.errors import DevServerError, PluginHookFailed
 from devserver.core.names import normalise
 from devserver.core.source import PluginSource, SourceFile
+from devserver.reload.trial_endings import note_endings
 from devserver.reload.trial_limits import (
     MemoryLimit,
     children,
@@ -26,17 +26,14 @@ from devserver.reload.trial_limits import (
 from devserver.reload.trial_task import Conditions, Task
 from devserver.runtime.code_cache import CodeCache
 from devserver.runtime.entry import find_entry
+from devserver.runtime.importing import ImportModule
 from devserver.runtime.modules import ROOT, ModuleTable, PluginFinder
 from devserver.runtime.tracebacks import diagnostic_for
 
-DUMP_SIGNAL = getattr(signal, "SIGRTMAX", None) or signal.SIGTERM
-"""Makes the process write its stack; one that plugins hardly use themselves."""
 CUT_OFF = 97
 """The exit code when the way to report is gone."""
-MARK = "@"
-"""Begins a line, among the stacks, that names the call which the next stack made."""
-_TOLD_CALLS = frozenset({"os.kill", "os.killpg", "os.exec"})
 _LONGEST_TEXT = 16_000
+_LONGEST_MESSAGE = 1_000
 
 _exit = os._exit
 
@@ -44,13 +41,14 @@ _exit = os._exit
 class Child:
     """Gets everything ready that does not depend on the task.
 
-    `report` and `stacks` are descriptors that it writes to: JSON lines, and stacks in
-    faulthandler's form. `live` is the process id of the live server.
+    `report` and `stacks` are descriptors that it writes to: JSON lines, each behind `mark`, and
+    stacks in faulthandler's form. `live` is the process id of the live server.
     """
 
-    def __init__(self, *, code: CodeCache, report: int, stacks: int, live: int) -> None:
+    def __init__(self, *, code: CodeCache, report: int, mark: str, stacks: int, live: int) -> None:
         self._code = code
-        self._reporter = _Reporter(report)
+        self._pid = os.getpid()
+        self._reporter = _Reporter(report, mark)
         self._memory = MemoryLimit()
         self._environ = dict(os.environ)
         # Nobody is there to talk to a debugger.
@@ -58,8 +56,9 @@ class Child:
         with contextlib.suppress(AttributeError, ValueError):
             # What was printed before a hang is to be seen.
             sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+        ImportModule().install()
         _rehearse()
-        _note_endings(stacks, {os.getppid(), live})
+        note_endings(stacks, {os.getppid(), live})
 
     def run(self, task: Task) -> NoReturn:
         """Executes the task, tells what came of it, and ends the process."""
@@ -93,10 +92,9 @@ class Child:
                 tables.load(source)
             except BaseException as error:  # noqa: BLE001 - plugin code may raise anything
                 self._memory.lift()
-                diagnostic = _diagnostic_of(error, source, task.conditions)
-                _flush()
-                self._reporter.tell(failure=diagnostic.to_json())
-                return
+                self._fail(_diagnostic_of(error, source, task.conditions))
+            if os.getpid() != self._pid:
+                self._fail(_came_back(source.name))
         self._memory.lift()
         # The live process, which executes the same next, need not compile it again.
         self._code.flush()
@@ -106,18 +104,25 @@ class Child:
             # To end is work too, and whoever waits for the report has better things to do.
             signal.pause()
 
+    def _fail(self, diagnostic: Diagnostic) -> NoReturn:
+        _flush()
+        self._reporter.tell(failure=diagnostic.to_json())
+        _exit(0)
+
 
 class _Reporter:
     """Writes JSON lines to a descriptor, as long as that is still the one it was."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, mark: str) -> None:
+        self._mark = mark
         self._descriptor = descriptor
         self._identity = self._identify()
 
     def tell(self, **message: Any) -> None:
         if self._identity is None or self._identify() != self._identity:
             _exit(CUT_OFF)
-        content = json.dumps(message).encode() + b"\n"
+        # What plugin code may have written there ends before it.
+        content = f"\n{self._mark}{json.dumps(message)}\n".encode()
         while content:
             content = content[os.write(self._descriptor, content) :]
 
@@ -173,50 +178,6 @@ def _rehearse() -> None:
     find_entry(ModuleTable(source, cache=CodeCache(None), resolve=lambda _key: None))
 
 
-# -- how it may end -------------------------------------------------------------------------------
-
-
-def _note_endings(stacks: int, protected: set[int]) -> None:
-    """Has whatever may end this process at once leave its stack, and refuses what would end the
-    `protected` processes."""
-    faulthandler.enable(stacks, all_threads=False)
-    faulthandler.register(DUMP_SIGNAL, stacks, all_threads=False)
-    faulthandler.register(signal.SIGXCPU, stacks, all_threads=False, chain=True)
-    me = os.getpid()
-
-    def note(event: str) -> None:
-        if os.getpid() == me:
-            with contextlib.suppress(OSError, ValueError):
-                os.write(stacks, f"\n{MARK}{event}\n".encode())
-                faulthandler.dump_traceback(stacks, all_threads=False)
-
-    def leave(status: int) -> NoReturn:
-        note("os._exit")
-        _exit(status)
-
-    def watch(event: str, arguments: tuple[Any, ...]) -> None:
-        if event in _TOLD_CALLS:
-            note(event)
-            if event != "os.exec" and _would_hit(protected, event, *arguments):
-                raise PermissionError("the trial does not let plugin code signal its server")
-
-    os._exit = leave
-    sys.addaudithook(watch)
-
-
-def _would_hit(protected: set[int], event: str, target: int, number: int) -> bool:
-    if number == 0:
-        return False
-    if event == "os.kill" and target > 0:
-        return target in protected
-    group = abs(target)
-    for process in protected:
-        with contextlib.suppress(OSError):
-            if group == os.getpgid(process):
-                return True
-    return target == -1 or (event == "os.killpg" and target == 1)
-
-
 # -- what is told ---------------------------------------------------------------------------------
 
 
@@ -236,6 +197,16 @@ def _diagnostic_of(
     half = _LONGEST_TEXT // 2
     shorter = f"{found.traceback[:half]}\n  ...\n{found.traceback[-half:]}"
     return Diagnostic.from_json({**found.to_json(), "traceback": shorter})
+
+
+def _came_back(name: str) -> Diagnostic:
+    return Diagnostic(
+        code="RUN011",
+        severity=Severity.ERROR,
+        message=f"'import' of {name!r} forked, and the child process came back from it",
+        plugin=name,
+        hint="it would go on as a second server; use subprocess, or end it with os._exit()",
+    )
 
 
 def _told_as(error: BaseException, conditions: Conditions) -> tuple[str, str, str | None]:
@@ -259,9 +230,12 @@ def _told_as(error: BaseException, conditions: Conditions) -> tuple[str, str, st
 
 def _text_of(error: BaseException) -> str:
     try:
-        return str(error)[:_LONGEST_TEXT]
+        text = str(error)
     except Exception:  # noqa: BLE001 - the plugin's own __str__
         return "(its text cannot be made)"
+    if len(text) <= _LONGEST_MESSAGE:
+        return text
+    return f"{text[:_LONGEST_MESSAGE]}... ({len(text):,} characters)"
 
 
 def _flush() -> None:

@@ -17,6 +17,8 @@ class End(StrEnum):
     EXITED = "exited"
     SIGNALLED = "signalled"
     TIMED_OUT = "timed out"
+    OVERTAKEN = "overtaken"
+    """There is newer content; nobody wants to know of this one."""
     STOPPED = "stopped"
     """Whoever asked for it is gone."""
     FAULT = "fault"

@@ -63,7 +63,8 @@ class ForkedChild:
             os.dup2(output, 1)
             os.dup2(output, 2)
             os.close(output)
-            child = Child(code=code, report=report, stacks=stacks, live=live)
+            mark = self._pipes.mark
+            child = Child(code=code, report=report, mark=mark, stacks=stacks, live=live)
             request = requests.receive()
             requests.close()
             if request is not None:
@@ -103,7 +104,7 @@ class ForkedChild:
                 pid, status = os.waitpid(self.pid, options)
             except ChildProcessError:
                 pid, status = self.pid, signal.SIGKILL
-            if pid:
+            if pid and not os.WIFSTOPPED(status):
                 self._code = os.waitstatus_to_exitcode(status)
         return self._code
 

@@ -11,14 +11,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
+from devserver.core.changes import ChangeBatch
 from devserver.core.diagnostics import Diagnostic
 from devserver.core.source import PluginSource
-from devserver.reload.trial_end import Ended
+from devserver.reload.trial import Superseded
+from devserver.reload.trial_end import End, Ended
 from devserver.reload.trial_handle import CannotFork, ServerLost, ServerProcess
+from devserver.reload.trial_overtaking import Overtaking
 from devserver.reload.trial_preload import environment_folders
 from devserver.reload.trial_spawn import START_LIMIT, run_spawned
 from devserver.reload.trial_task import Conditions
-from devserver.reload.trial_verdict import could_not_run, diagnostics_of
+from devserver.reload.trial_verdict import could_not_run, diagnostics_of, was_stopped
 from devserver.reload.trial_watch import Process, end_group
 from devserver.runtime.code_cache import CodeCache
 
@@ -34,7 +37,7 @@ class ForkServerTrial:
     """A Trial whose server stays warm between examinations. `memory_mb` is asked at each one.
     `code` has what is compiled already in this process.
 
-    `examine` is for one thread at a time; `warm` and `close` may be called from any.
+    `examine` is for one thread at a time; `warm`, `abandon` and `close` may be called from any.
     """
 
     def __init__(
@@ -53,7 +56,9 @@ class ForkServerTrial:
         self._server: ServerProcess | None = None
         self._worker: Process | None = None
         self._refused: set[str] = set()
+        self._overtaking = Overtaking()
         self._lock = threading.Lock()
+        self._examining = threading.Lock()
         self._closed = False
 
     @property
@@ -83,17 +88,30 @@ class ForkServerTrial:
         self, entries: Sequence[PluginSource], context: Sequence[PluginSource], *, timeout: float
     ) -> tuple[Diagnostic, ...]:
         """What is wrong with `entries` when they are executed in this order, each for `timeout`
-        seconds at most. Nothing of them is executed in this process."""
+        seconds at most. Nothing of them is executed in this process.
+
+        Raises Superseded when it hangs and there is newer content.
+        """
         if not entries:
             return ()
         conditions = self._conditions(timeout)
+        self._overtaking.begin(entries)
         try:
-            ended = self._tried(entries, context, conditions)
+            with self._examining:
+                ended = self._tried(entries, context, conditions)
         except (ServerLost, OSError, ValueError) as error:
             found: tuple[Diagnostic, ...] = (could_not_run(str(error), entries[0].name),)
         else:
+            if ended.end is End.OVERTAKEN and not self._closed:
+                raise Superseded
             found = diagnostics_of(ended, entries, context, conditions)
-        return () if self._closed else found
+        finally:
+            self._overtaking.end()
+        return (was_stopped(entries[0].name),) if self._closed else found
+
+    def abandon(self, batch: ChangeBatch) -> None:
+        """See Trial."""
+        self._overtaking.saved(batch.paths, everything=batch.complete)
 
     def _conditions(self, timeout: float) -> Conditions:
         memory = self._memory_mb()
@@ -121,7 +139,12 @@ class ForkServerTrial:
                 return self._forked(entries, context, conditions, limit)
         except CannotFork:
             return run_spawned(
-                entries, context, conditions, cache=self._cache, on_start=self._remember
+                entries,
+                context,
+                conditions,
+                cache=self._cache,
+                on_start=self._remember,
+                is_overtaken=self._overtaking.is_due,
             )
         finally:
             self._worker = None
@@ -136,7 +159,13 @@ class ForkServerTrial:
         server = self._ready_server()
         deadline = time.monotonic() + limit
         try:
-            ended = server.examine(entries, context, conditions, deadline=deadline)
+            ended = server.examine(
+                entries,
+                context,
+                conditions,
+                deadline=deadline,
+                is_overtaken=self._overtaking.is_due,
+            )
         except ServerLost:
             self._discard(server)
             raise
@@ -169,7 +198,19 @@ class ForkServerTrial:
                     )
                 except (OSError, ValueError) as error:
                     raise CannotFork(str(error)) from None
+                attend = threading.Thread(
+                    target=self._attend, args=(self._server,), name="trial-server", daemon=True
+                )
+                attend.start()
             return self._server
+
+    def _attend(self, server: ServerProcess) -> None:
+        """Replaces a server that somebody kills, before the next save has to wait for it; one
+        that never served would not live longer the second time."""
+        server.wait_end()
+        with self._examining:
+            if self._server is server and server.has_served:
+                self._discard(server)
 
     def _discard(self, server: ServerProcess) -> None:
         self._refused.update(server.importing)

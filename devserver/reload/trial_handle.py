@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,11 @@ from devserver.reload.trial_task import Conditions, SourceSender
 from devserver.reload.trial_watch import end_group
 from devserver.reload.trial_wire import Channel
 from devserver.runtime.code_cache import CodeCache
+from devserver.runtime.debuggers import undebugged
 
 _SERVER = "devserver.reload.trial_server"
+_LOOK = 0.05
+"""Seconds between two looks whether there is newer content."""
 
 
 class ServerLost(Exception):
@@ -39,6 +43,7 @@ class ServerProcess:
         self.importing: list[str] = []
         """The packages that it imports just now to have them ready."""
         self.is_spent = False
+        self.has_served = False
         self._ready = False
         self._sender = SourceSender(code)
         self._channel = Channel(ours)
@@ -50,7 +55,7 @@ class ServerProcess:
             "wanted": [],
         }
         try:
-            with theirs:
+            with theirs, undebugged():
                 self._process = subprocess.Popen(
                     command(_SERVER, options),
                     stdin=subprocess.DEVNULL,
@@ -69,6 +74,10 @@ class ServerProcess:
     def pid(self) -> int:
         return self._process.pid
 
+    def wait_end(self) -> None:
+        """Until it is gone."""
+        self._process.wait()
+
     def wait_ready(self, deadline: float) -> None:
         """Raises ServerLost."""
         while not self._ready:
@@ -81,15 +90,19 @@ class ServerProcess:
         conditions: Conditions,
         *,
         deadline: float,
+        is_overtaken: Callable[[], bool],
     ) -> Ended:
         """Raises ServerLost or CannotFork; when it was executing plugin code and is not heard of
-        in time, that is a time-out and the server is spent."""
+        in time, that is a time-out and the server is spent. `is_overtaken` is asked now and then;
+        True ends it early."""
         started = False
         try:
             self._send(self._sender.pack(entries, context, conditions), deadline)
             while True:
+                self._wait_message(deadline, is_overtaken)
                 message = self._next(deadline)
                 if "ended" in message:
+                    self.has_served = True
                     return Ended.from_message(message["ended"])
                 if "cannot" in message:
                     raise CannotFork(message["cannot"])
@@ -121,6 +134,13 @@ class ServerProcess:
         except OSError:
             # It is gone; what it has told before it went is still to be read.
             return
+
+    def _wait_message(self, deadline: float, is_overtaken: Callable[[], bool]) -> None:
+        told = False
+        while not self._channel.waits(_LOOK) and time.monotonic() < deadline:
+            if not told and is_overtaken():
+                told = True
+                self._send({"abandon": True}, deadline)
 
     def _next(self, deadline: float) -> dict[str, Any]:
         try:

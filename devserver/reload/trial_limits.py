@@ -50,6 +50,15 @@ def children() -> list[int] | None:
         return None
 
 
+def is_stopped(pid: int) -> bool:
+    """True for a process that a signal has stopped (SIGSTOP); False where it cannot be told."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return False
+    return status.rpartition(b")")[2].split()[0] in (b"T", b"t")
+
+
 def open_files() -> dict[str, str] | None:
     """What each descriptor of this process is open for; None where the system does not tell."""
     folder = "/proc/self/fd"

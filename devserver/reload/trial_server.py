@@ -76,6 +76,9 @@ class TrialServer:
                 request = self._channel.receive()
                 if request is None:
                     return
+                if "abandon" in request:
+                    # The trial that is meant had just ended by itself.
+                    continue
                 imported = self._answer(request)
                 # What called goes on with its reload now: it is to have the processors.
                 self._channel.waits(_PAUSE)
@@ -119,6 +122,8 @@ class TrialServer:
             return ()
         if ended.end is End.STOPPED:
             raise SystemExit(0)
+        if ended.end is End.OVERTAKEN:
+            self._channel.receive()
         self._channel.send({"ended": ended.to_message()})
         # The live process imports what passed now too; what did not may still be edited.
         return ended.imported if ended.end is End.PASSED else ()

@@ -22,6 +22,7 @@ from devserver.reload.trial_task import Conditions, SourceSender, SourceShelf
 from devserver.reload.trial_watch import Pipes, Process, watch
 from devserver.reload.trial_wire import Channel
 from devserver.runtime.code_cache import CodeCache
+from devserver.runtime.debuggers import undebugged
 
 START_LIMIT = 10.0
 """Seconds that a trial process gets until it is ready to execute plugin code."""
@@ -34,6 +35,7 @@ def run_spawned(
     *,
     cache: Path | None,
     on_start: Callable[[Process], None],
+    is_overtaken: Callable[[], bool],
 ) -> Ended:
     """The end of a trial in a process of its own; `on_start` is given that process.
 
@@ -50,7 +52,13 @@ def run_spawned(
         # One that has died takes nothing; the watch then tells how it died.
         with contextlib.suppress(OSError):
             Channel(ours).send(message, time.monotonic() + START_LIMIT)
-        return watch(process, pipes, timeout=conditions.timeout, start=START_LIMIT)
+        return watch(
+            process,
+            pipes,
+            timeout=conditions.timeout,
+            start=START_LIMIT,
+            is_overtaken=is_overtaken,
+        )
     finally:
         ours.close()
         pipes.close()
@@ -62,17 +70,19 @@ def _start(request: int, pipes: Pipes, cache: Path | None) -> subprocess.Popen[b
         "request": request,
         "report": report,
         "stacks": stacks,
+        "mark": pipes.mark,
         "live": os.getpid(),
         "cache": None if cache is None else str(cache),
     }
-    return subprocess.Popen(
-        command(__name__, options),
-        stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=output,
-        pass_fds=(request, report, stacks),
-        start_new_session=True,
-    )
+    with undebugged():
+        return subprocess.Popen(
+            command(__name__, options),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            pass_fds=(request, report, stacks),
+            start_new_session=True,
+        )
 
 
 def main(options: Mapping[str, Any]) -> None:
@@ -86,9 +96,9 @@ def main(options: Mapping[str, Any]) -> None:
     connection.close()
     if message is None:
         return
-    report, stacks = options["report"], options["stacks"]
+    report, mark, stacks = options["report"], options["mark"], options["stacks"]
     for descriptor in (report, stacks):
         os.set_inheritable(descriptor, False)
     code = CodeCache(None if options["cache"] is None else Path(options["cache"]))
-    child = Child(code=code, report=report, stacks=stacks, live=options["live"])
+    child = Child(code=code, report=report, mark=mark, stacks=stacks, live=options["live"])
     child.run(SourceShelf().unpack(message))

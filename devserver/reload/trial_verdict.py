@@ -10,13 +10,16 @@ from pathlib import Path
 
 from devserver.core.diagnostics import Diagnostic, Severity
 from devserver.core.source import PluginSource, SourceFile
-from devserver.reload.trial_child import CUT_OFF, MARK
+from devserver.reload.trial_child import CUT_OFF
 from devserver.reload.trial_end import End, Ended
+from devserver.reload.trial_endings import MARK
 from devserver.reload.trial_task import Conditions
+from devserver.reload.trial_watch import STOPPED
 
 _FRAME = re.compile(r'^  File "(?P<file>.*)", line (?P<line>\d+) in (?P<name>.*)$', re.MULTILINE)
 _STACK = re.compile(r"\(most recent call first\):?\n")
 _CALL = re.compile(rf"^{MARK}(\S+)$", re.MULTILINE)
+_CRASHES = frozenset({"SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT", "SIGSYS", "SIGTRAP"})
 _MEMORY_KEY = "safety.trial_memory_mb in config/hot-loading.yaml"
 
 
@@ -52,10 +55,24 @@ def could_not_run(why: str, plugin: str | None) -> Diagnostic:
     )
 
 
+def was_stopped(plugin: str | None) -> Diagnostic:
+    """The server ends: what has not passed its trial is not executed there either."""
+    return Diagnostic(
+        code="RUN019",
+        severity=Severity.ERROR,
+        message="the trial was ended, as the server is being stopped",
+        plugin=plugin,
+        hint="the next start tries it",
+    )
+
+
 def _death(ended: Ended, name: str, conditions: Conditions) -> tuple[str, str, str]:
     """Code, message and hint for a process that was ended, or ended itself."""
     calls = _CALL.findall(ended.stack)
     call = calls[-1] if calls else ""
+    if ended.end is End.TIMED_OUT and STOPPED in calls:
+        hint = "the whole server would stop; send signals only to what the plugin started"
+        return "RUN013", f"'import' of {name!r} stopped its process (SIGSTOP)", hint
     if ended.end is End.TIMED_OUT:
         return (
             "RUN013",
@@ -91,6 +108,9 @@ def _signal(number: int, name: str, call: str) -> tuple[str, str, str]:
     if shown == "SIGKILL":
         hint = f"the system does so when memory runs out; load less, or lower {_MEMORY_KEY}"
         return "RUN012", f"'import' of {name!r} was killed ({shown})", hint
+    if shown not in _CRASHES:
+        hint = "this would end the whole server; handle the signal, or do not ask for it"
+        return "RUN012", f"'import' of {name!r} was ended by {shown} ({meaning})", hint
     return (
         "RUN012",
         f"'import' of {name!r} crashed the interpreter: {shown} ({meaning})",

@@ -6,19 +6,23 @@ import contextlib
 import json
 import math
 import os
+import secrets
 import select
 import signal
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Protocol
 
-from devserver.reload.trial_child import DUMP_SIGNAL
 from devserver.reload.trial_end import End, Ended
+from devserver.reload.trial_endings import DUMP_SIGNAL, MARK
+from devserver.reload.trial_limits import is_stopped
 from devserver.reload.trial_wire import Channel
 
 _TICK = 0.02
 """Seconds between two looks whether the process is there, where its end shows in no other way."""
 _SHORT_TICK = 0.001
+STOPPED = "stopped"
+"""Among the stacks: the process did not run any more when its time was up."""
 _PATIENCE = 0.25
 """Seconds that a process whose time is up gets to write its stack."""
 _QUIET = 0.02
@@ -43,6 +47,8 @@ class Pipes:
     """The three pipes of a trial; its process writes, the watch reads."""
 
     def __init__(self) -> None:
+        self.mark = secrets.token_hex(8)
+        """Begins each line of a report, which plugin code that writes anywhere does not know."""
         self.ours: list[int] = []
         """The ends to read from: report, output, stacks."""
         self.theirs: list[int] = []
@@ -78,14 +84,16 @@ def watch(
     start: float = 0,
     control: Channel | None = None,
     may_stay: bool = False,
+    is_overtaken: Callable[[], bool] = lambda: False,
 ) -> Ended:
     """Waits for the end of a trial whose entries have `timeout` seconds each, after `start`
     seconds at most to get going; then its process is gone, and with it its group. Only with
     `may_stay` one that passed and is `alone` is left for the caller to end.
 
-    When the other end of `control` goes, nobody wants to know any longer and the trial ends.
+    When the other end of `control` goes, nobody wants to know any longer and the trial ends; so
+    it does when something is to be read there, or `is_overtaken()`: there is newer content.
     """
-    watching, stays = _Watch(process, pipes.ours, timeout, start, control), False
+    watching, stays = _Watch(process, pipes, timeout, start, control, is_overtaken), False
     try:
         end = watching.wait()
         stays = may_stay and end is End.PASSED and watching.told.alone
@@ -94,6 +102,7 @@ def watch(
     finally:
         status = 0 if stays else end_group(process)
     watching.drain()
+    watching.forget()
     return watching.told.ended(end, abs(status))
 
 
@@ -111,7 +120,8 @@ def end_group(process: Process) -> int:
 class _Told:
     """What came out of the pipes so far, each kept within bounds."""
 
-    def __init__(self) -> None:
+    def __init__(self, mark: str) -> None:
+        self._mark = mark.encode()
         self.end: End | None = None
         self.stacks = bytearray()
         self._output = bytearray()
@@ -134,8 +144,10 @@ class _Told:
             return
         *lines, self._line = self._line.split(b"\n")
         for line in lines:
+            if not line.startswith(self._mark):
+                continue
             try:
-                message = json.loads(line)
+                message = json.loads(line[len(self._mark) :])
             except ValueError:
                 continue
             if isinstance(message, dict) and self.end is None:
@@ -184,24 +196,26 @@ class _Watch:
     def __init__(
         self,
         process: Process,
-        ours: Sequence[int],
+        pipes: Pipes,
         timeout: float,
         start: float,
         control: Channel | None,
+        is_overtaken: Callable[[], bool],
     ) -> None:
-        self.told = _Told()
+        self.told = _Told(pipes.mark)
         self._process = process
         self._timeout = timeout
         self._deadline = time.monotonic() + start + timeout
         self._control = control
-        self._report, output, stacks = ours
+        self._is_overtaken = is_overtaken
+        self._report, output, stacks = pipes.ours
         self._takers: dict[int, Callable[[bytes], None]] = {
             self._report: self._take_report,
             output: self.told.take_output,
             stacks: self.told.take_stacks,
         }
         self._poller = select.poll()
-        for descriptor in (*ours, *(() if control is None else (control.fileno(),))):
+        for descriptor in (*pipes.ours, *(() if control is None else (control.fileno(),))):
             self._poller.register(descriptor, select.POLLIN)
 
     def wait(self) -> End:
@@ -210,9 +224,9 @@ class _Watch:
             silent = self._report not in self._takers
             ready = self._take(min(left, _SHORT_TICK if silent else _TICK))
             if self._control is not None and self._control.fileno() in ready:
-                if self._control.is_cut():
-                    return End.STOPPED
-                self._poller.unregister(self._control.fileno())
+                return End.STOPPED if self._control.is_cut() else End.OVERTAKEN
+            if self._is_overtaken():
+                return End.OVERTAKEN
             if self.told.end is None and (silent or not ready):
                 code = self._process.poll()
                 if code is not None:
@@ -225,19 +239,35 @@ class _Watch:
     def take_stack(self) -> None:
         """Has the process write where it is; what it wrote before is of no interest."""
         self.told.stacks.clear()
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self._process.pid, DUMP_SIGNAL)
+        if is_stopped(self._process.pid):
+            self.told.stacks += f"\n{MARK}{STOPPED}\n".encode()
+        # The second is for one that has taken the first for itself.
+        for number in (DUMP_SIGNAL, signal.SIGSEGV):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._process.pid, number)
+                os.kill(self._process.pid, signal.SIGCONT)
+            if self._wait_stack():
+                return
+
+    def _wait_stack(self) -> bool:
+        before = len(self.told.stacks)
         until = time.monotonic() + _PATIENCE
         while (left := until - time.monotonic()) > 0:
             ready = self._take(min(left, _QUIET))
-            if self.told.stacks and not ready:
-                return
+            if len(self.told.stacks) > before and not ready:
+                return True
+        return False
 
     def drain(self) -> None:
         """Takes what is left in the pipes."""
         for _ in range(_LAST_READS):
             if not self._takers or not self._take(0):
                 return
+
+    def forget(self) -> None:
+        """Nothing is taken any more. What refers to itself would stay: the trial server's
+        collector of garbage rests."""
+        self._takers.clear()
 
     def _take(self, seconds: float) -> Collection[int]:
         """Waits that long for anything to come and takes it; gives the descriptors."""

@@ -11,8 +11,8 @@ from typing import Any
 from devserver.core.outcome import Outcome
 from devserver.runtime.gate import hold_all, release
 from devserver.runtime.generation import Generation
+from devserver.runtime.shown_source import forget_source
 from devserver.runtime.system import PluginSystem
-from devserver.runtime.tracebacks import forget_source
 
 _LOOK = 0.02  # seconds between two looks at what is still inside
 
@@ -47,6 +47,9 @@ def withdraw(
     known = system.registry.view.plugins
     records = [known[key] for key in keys if key in known]
     outgoing = [r.generation for r in records if r.generation is not None]
+    peers = {g.key: g.table for g in outgoing}
+    for generation in outgoing:
+        generation.table.pin(peers)
     hold = hold_all(outgoing)  # so that what is inside keeps its view of the others
     system.registry.publish(*(replace(record, generation=None, **change) for record in records))
     for generation in outgoing:

@@ -10,12 +10,19 @@ from typing import Any
 
 from devserver.runtime.fingerprint import fingerprint
 from devserver.runtime.generation import Generation
+from devserver.runtime.persistent import globals_of
 from devserver.runtime.release import is_of_plugin
 from devserver.sdk.plugin import OWN_ATTRIBUTES
 
 
 def state_of(generation: Generation) -> dict[str, Any]:
-    """The attributes that are the plugin's state, by name. Runs no code of the plugin."""
+    """The attributes and the globals of modules that are the plugin's state, by name. Runs no
+    code of the plugin."""
+    return attributes_of(generation) | globals_of(generation)
+
+
+def attributes_of(generation: Generation) -> dict[str, Any]:
+    """The attributes alone."""
     plugin = generation.plugin
     try:
         values = dict(object.__getattribute__(plugin, "__dict__"))
@@ -75,7 +82,13 @@ def module_finder(
     return find
 
 
-def fingerprints(generation: Generation, values: Mapping[str, Any]) -> dict[str, bytes]:
-    """Attribute → fingerprint, as they are compared from generation to generation."""
+def fingerprints(
+    generation: Generation,
+    values: Mapping[str, Any],
+    expected: Mapping[str, bytes] | None = None,
+) -> dict[str, bytes]:
+    """Name → fingerprint, as they are compared from generation to generation. With `expected`,
+    earlier ones, values are read only as far as it takes to see that they are others."""
     known = substitutes_of([generation]), module_finder([generation]), entries_of([generation])
-    return {name: fingerprint(value, *known) for name, value in values.items()}
+    before = expected or {}
+    return {n: fingerprint(v, *known, expected=before.get(n)) for n, v in values.items()}

@@ -14,9 +14,10 @@ import io
 import pickle
 import types
 from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from devserver.runtime import release
+from devserver.runtime.capture_foreign import Foreign
 from devserver.runtime.capture_functions import (
     attribute_of,
     digest_of,
@@ -28,14 +29,14 @@ from devserver.runtime.capture_functions import (
 from devserver.runtime.capture_instances import (
     RUNNING,
     VALUES,
-    has_identity_hash,
+    hashes_its_state,
     instance_reduction,
-    is_harmless,
-    parts_of,
     visible,
 )
+from devserver.runtime.capture_weak import WEAK, weak_reduction
 from devserver.runtime.modules import ROOT
 from devserver.runtime.release import is_of_plugin
+from devserver.runtime.undisturbed import without_collection
 from devserver.sdk.plugin import BasePlugin
 
 _CACHED = type(functools.lru_cache(len))
@@ -56,7 +57,8 @@ class Capture:
     With `prints` the result is a fingerprint: what goes by reference is told apart. With
     `structural` equal values give equal bytes, whatever objects they share. With `deferred` the
     states of instances are dumped one after the other, which takes chains of any length.
-    Of `watched`, ids of objects, `met` has those that the dumped value holds.
+    `reached` has the keys of the substitutes that were met, of each dumped value. Of `watched`,
+    ids of objects, `met` has those that the dumped values hold.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class Capture:
         watched: Collection[int] = frozenset(),
     ) -> None:
         self.passed: list[Any] = []
+        self.reached: list[set[str]] = [set()]
         self._passed_ids: dict[int, int] = {}
         self._substitutes = substitutes
         self._entries = entries or {}
@@ -83,24 +86,33 @@ class Capture:
         self._later: list[tuple[Any, Any]] = []
         self._watched = frozenset(watched)
         self.met: frozenset[int] = frozenset()
-        self._foreign: dict[int, tuple[Any, bool]] = {}
+        self._foreign = Foreign()
         self._how: dict[type, Callable[[Capture, Any], Any]] = {}
 
-    def dump(self, value: Any) -> bytes:
-        """The pickled form of `value`, for `Release.load_all`.
+    def dump(self, *values: Any) -> bytes:
+        """The pickled form of `values`, each of which `Release.load_all` gives in turn; what they
+        share stays shared.
 
         Raises pickle's own errors, RecursionError for very deep values.
         """
         buffer = io.BytesIO()
-        pickler = _Pickler(buffer, self)
+        self.dump_to(buffer, *values)
+        return buffer.getvalue()
+
+    def dump_to(self, stream: Writable, *values: Any) -> None:
+        """Writes it piece by piece. Raises what `stream` does."""
+        pickler = _Pickler(stream, self)
         pickler.fast = self._structural
-        pickler.dump(value)
-        for pair in self._later:  # grows meanwhile
-            pickler.dump(pair)
-        pickler.dump(None)
+        with without_collection():
+            for value in values:
+                pickler.dump(value)
+                for pair in self._later:  # grows meanwhile
+                    pickler.dump(pair)
+                pickler.dump(None)
+                self._later.clear()
+                self.reached.append(set())
         if self._watched:
             self.met = self._watched & pickler.memo.copy().keys()
-        return buffer.getvalue()
 
     def is_passed(self, value: Any) -> bool:
         """True when this very object went by reference."""
@@ -117,7 +129,7 @@ class Capture:
         """What `reducer_override` answers for an object that pickle has no own way for."""
         substitute = self._substitutes.get(id(value))
         if substitute is not None:
-            return release.substituted, (substitute,)
+            return self._substituted(substitute)
         try:
             return self._reduced(value)
         except RecursionError:
@@ -126,6 +138,10 @@ class Capture:
         except Exception:  # noqa: BLE001 - a plugin's __reduce__ may raise anything
             pass
         return self.by_reference(value)
+
+    def _substituted(self, key: str) -> Any:
+        self.reached[-1].add(key)
+        return release.substituted, (key,)
 
     def _reduced(self, value: Any) -> Any:
         kind = type(value)
@@ -138,7 +154,7 @@ class Capture:
         for kinds, how in self._ways:
             if issubclass(kind, kinds):
                 return how
-        if self._is_replaced(kind.__module__):
+        if self.is_replaced(kind.__module__):
             return Capture._own_instance
         if is_of_plugin(kind.__module__):
             return Capture.by_reference
@@ -146,7 +162,7 @@ class Capture:
             return lambda *_: NotImplemented
         return Capture._foreign_instance
 
-    def _is_replaced(self, module: str | None) -> bool:
+    def is_replaced(self, module: str | None) -> bool:
         """True for a module of a plugin that is being replaced."""
         return isinstance(module, str) and any(
             module == package or module.startswith(package + ".") for package in self._packages
@@ -173,11 +189,11 @@ class Capture:
             if isinstance(value, types.FunctionType):
                 return self._function(value)
             return self.by_reference(value)
-        return (release.named, (module, qualname)) if self._is_replaced(module) else NotImplemented
+        return (release.named, (module, qualname)) if self.is_replaced(module) else NotImplemented
 
     def _function(self, function: types.FunctionType) -> Any:
         module = function.__globals__.get("__name__")
-        if not self._is_replaced(module):
+        if not self.is_replaced(module):
             return self.by_reference(function)
         code = function.__code__
         has_defaults = function.__defaults__ or function.__kwdefaults__
@@ -194,7 +210,7 @@ class Capture:
         return release.function_like, arguments, state, None, None, release.set_function
 
     def _module(self, module: types.ModuleType) -> Any:
-        if self._is_replaced(module.__name__):
+        if self.is_replaced(module.__name__):
             return release.module_named, (module.__name__,)
         return self.by_reference(module)
 
@@ -217,11 +233,11 @@ class Capture:
     def _plugin(self, plugin: BasePlugin) -> Any:
         kind = type(plugin)
         key = self._entries.get((kind.__module__, kind.__qualname__))
-        return self.by_reference(plugin) if key is None else (release.substituted, (key,))
+        return self.by_reference(plugin) if key is None else self._substituted(key)
 
     def _member(self, value: enum.Enum) -> Any:
         kind = type(value)
-        if not self._is_replaced(kind.__module__):
+        if not self.is_replaced(kind.__module__):
             return self.by_reference(value) if is_of_plugin(kind.__module__) else NotImplemented
         parts = [value]
         if isinstance(value, enum.Flag) and value.name not in kind.__members__:
@@ -238,42 +254,17 @@ class Capture:
             # lead back to it for ever. The parts alone tell the value.
             made, arguments, state, items, pairs = reduction[:5]
             return release.named, (made, arguments, state, tuple(items or ()), tuple(pairs or ()))
-        if self._deferred and reduction[-1] is release.set_state and has_identity_hash(value):
+        may_wait = reduction[-1] is release.set_state and not hashes_its_state(type(value))
+        if self._deferred and may_wait:
             self._later.append((value, reduction[2]))
             return (*reduction[:2], None, *reduction[3:5])
         return reduction
 
     def _foreign_instance(self, value: Any) -> Any:
-        if self._is_uncopyable(value):
+        if self._foreign.is_uncopyable(value):
             return self.by_reference(value)
         reduced = value.__reduce_ex__(5)
         return self._global(value, reduced) if isinstance(reduced, str) else NotImplemented
-
-    def _is_uncopyable(self, value: Any) -> bool:
-        """True when an object of somebody else's class cannot be copied, because it, or
-        something right inside of it, is a lock, a socket, a thread or the like."""
-        known = self._foreign.get(id(value))
-        if known is not None:
-            return known[1]
-        self._foreign[id(value)] = value, False  # a cycle back to here decides nothing
-        result = self._holds_uncopyable(value)
-        self._foreign[id(value)] = value, result
-        return result
-
-    def _holds_uncopyable(self, value: Any) -> bool:
-        try:
-            reduced = value.__reduce_ex__(5)
-        except RecursionError:
-            raise
-        except Exception:  # noqa: BLE001 - a library's __reduce__ may raise anything
-            return True
-        state = reduced[2] if isinstance(reduced, tuple) and len(reduced) > 2 else None
-        return any(self._part_is_uncopyable(part) for part in parts_of(state))
-
-    def _part_is_uncopyable(self, part: Any) -> bool:
-        if isinstance(part, RUNNING):
-            return True
-        return not is_harmless(part) and self._is_uncopyable(part)
 
     _ways: tuple[tuple[Any, Callable[[Capture, Any], Any]], ...] = (
         ((type, types.FunctionType, types.BuiltinFunctionType), _code),
@@ -282,15 +273,22 @@ class Capture:
         (types.CellType, lambda *_: (release.cell, ())),
         (BasePlugin, _plugin),
         (RUNNING, by_reference),
+        (WEAK, lambda _, value: weak_reduction(value)),
         (enum.Enum, _member),
         (_CACHED, _cached),
         (types.MappingProxyType, lambda _, view: (types.MappingProxyType, (dict(view),))),
     )
 
 
+class Writable(Protocol):
+    """What is written to, piece by piece."""
+
+    def write(self, data: bytes, /) -> Any: ...
+
+
 class _Pickler(pickle.Pickler):
-    def __init__(self, buffer: io.BytesIO, capture: Capture) -> None:
-        super().__init__(buffer, protocol=5)
+    def __init__(self, stream: Writable, capture: Capture) -> None:
+        super().__init__(stream, protocol=5)
         self._capture = capture
 
     def reducer_override(self, obj: Any) -> Any:

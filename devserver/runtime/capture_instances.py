@@ -9,13 +9,10 @@ import decimal
 import enum
 import pathlib
 import queue
-import sys
 import threading
 import types
 import uuid
 from collections import OrderedDict, defaultdict, deque
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from devserver.runtime import release
@@ -37,6 +34,13 @@ VALUES = (
     slice,
 )
 """What pickle copies well."""
+
+_SCALARS = frozenset(
+    (
+        *(type(None), bool, int, float, complex, str, bytes, uuid.UUID, decimal.Decimal),
+        *(datetime.date, datetime.datetime, datetime.time, datetime.timedelta),
+    )
+)
 
 IMMUTABLE = (
     *(type(None), bool, int, float, complex, str, bytes, tuple, frozenset, range, slice),
@@ -65,9 +69,14 @@ def instance_reduction(value: Any, reduced: Any) -> tuple[Any, ...]:
     if fields and function is copyreg.__newobj__ and len(arguments) == len(fields) + 1:  # type: ignore[attr-defined]
         function = release.record
         arguments = (kind, dict(zip(fields, arguments[1:], strict=True)))
+    if isinstance(value, BaseException) and function is kind:
+        # Its own `__init__` may ask for other arguments than it passed on.
+        function, arguments = release.raised, (kind, value.args)
     if setter is None and (state is not None or dataclasses.is_dataclass(kind)):
         setter = release.set_state
         state = _by_name(kind, state)
+    if setter is release.set_state and function is copyreg.__newobj__ and hashes_its_state(kind):  # type: ignore[attr-defined]
+        function, arguments = release.begun, (arguments, _scalars_in(state))
     # Iterators are used up here, where what they raise is this object's fault alone.
     items = None if items is None else iter(list(items))
     pairs = None if pairs is None else iter(list(pairs))
@@ -83,43 +92,28 @@ def _by_name(kind: Any, state: Any) -> Any:
     return dict(zip(names, state, strict=True))
 
 
-@contextmanager
-def unhurried() -> Iterator[None]:
-    """For the time of the block other threads get a turn only four times a second, so that a value
-    which they keep changing can be read in one go."""
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(0.25)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(interval)
+def hashes_its_state(kind: Any) -> bool:
+    """True when an instance cannot be put into sets or be a key before it has its state."""
+    return kind.__hash__ is not None and kind.__hash__ is not object.__hash__
 
 
-def has_identity_hash(value: Any) -> bool:
-    """True when an instance can be put into sets and be a key before it has its state."""
-    hashing: Any = type(value).__hash__
-    return hashing is None or hashing is object.__hash__
-
-
-def parts_of(state: Any) -> list[Any]:
-    """The objects right inside a pickle state: attribute values, slots, and what lists in them
-    hold."""
+def _scalars_in(state: Any) -> dict[str, Any]:
+    """What of a state can be put in at once, as it leads nowhere: a circle that comes back to the
+    instance as a key finds it with what its hash is most likely made of."""
     layers = state if isinstance(state, tuple) else (state,)
-    found: list[Any] = []
-    for layer in layers:
-        if isinstance(layer, dict):
-            for value in layer.values():
-                found.extend(value if isinstance(value, (list, tuple)) else (value,))
-    return found
+    return {
+        name: value
+        for layer in layers
+        if type(layer) is dict
+        for name, value in layer.items()
+        if _is_scalar(value)
+    }
 
 
-def is_harmless(part: Any) -> bool:
-    """True for a part that says nothing about whether what holds it can be copied."""
-    if isinstance(part, (type, types.FunctionType, types.ModuleType, *VALUES, enum.Enum)):
-        return True
-    kind = type(part)
-    builtin = kind.__module__ == "builtins" and not hasattr(part, "__dict__")
-    return builtin or release.is_of_plugin(kind.__module__)
+def _is_scalar(value: Any) -> bool:
+    if type(value) is tuple:
+        return all(type(part) in _SCALARS for part in value)
+    return type(value) in _SCALARS or isinstance(value, enum.Enum)
 
 
 def visible(value: Any) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from devserver.core.errors import DevServerError
+from devserver.runtime.gate import as_current_work
 from devserver.runtime.generation import Command
 from devserver.runtime.loop import PluginLoop
 from devserver.runtime.signatures import signature_of
@@ -27,7 +28,7 @@ def run_command(command: Command, arguments: Mapping[str, Any], loop: PluginLoop
     fitted = _fit(command, arguments)
     answer = command.function(**fitted)
     if inspect.isawaitable(answer):
-        return loop.submit(_await, answer).result()
+        return loop.submit(as_current_work, answer).result()
     return answer
 
 
@@ -54,7 +55,3 @@ def _fit(command: Command, arguments: Mapping[str, Any]) -> dict[str, Any]:
                 hint=f"its arguments: {signature}",
             ) from None
     return fitted
-
-
-async def _await(awaitable: Any) -> Any:
-    return await awaitable

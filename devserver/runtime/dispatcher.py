@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import logging
+import contextvars
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import IO, TYPE_CHECKING, Any
 
 from devserver.core.errors import PluginUnavailable
 from devserver.core.names import RESERVED
-from devserver.runtime.gate import CURRENT, Flight, Gate
+from devserver.runtime.gate import CURRENT, FROM_OURSELVES, Flight, Gate
 from devserver.runtime.pages import plain_error
 from devserver.runtime.registry import PluginRecord, Registry
 from devserver.runtime.routes import mount_point
+from devserver.runtime.streams import OpenStream
+from devserver.runtime.uploads import UploadFailed, take_in
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
-
-_log = logging.getLogger("devserver.routes")
 
 
 class Dispatcher:
@@ -41,28 +42,45 @@ class Dispatcher:
         self._from_ourselves = from_ourselves
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        # A context of its own: what a request sets there does not stay with its connection.
+        context = contextvars.copy_context()
+        context.run(FROM_OURSELVES.set, partial(self._from_ourselves, environ))
+        return context.run(self._serve, context, environ, start_response)
+
+    def _serve(
+        self,
+        context: contextvars.Context,
+        environ: WSGIEnvironment,
+        start_response: StartResponse,
+    ) -> Iterable[bytes]:
         key, rest = mount_point(environ.get("PATH_INFO", ""))
         record = None if key in RESERVED else self._registry.view.find(key)
         if record is None:
             return self._fallback(environ, start_response)
         segment = environ["PATH_INFO"].lstrip("/").partition("/")[0]
+        body: IO[bytes] | None = None
         try:
-            flight = self._enter(key, environ)
+            if record.generation is not None:
+                body = take_in(environ)
+            label = f"{environ.get('REQUEST_METHOD')} {environ.get('PATH_INFO')}"
+            flight = self._gate.enter(key, label)
         except PluginUnavailable as error:
-            return self._unavailable(record, error, environ, start_response)
-        # A copy: the server logs the request by its own environ, with the path as it came.
+            _close(body)
+            now = self._registry.view.find(key) or record
+            return self._unavailable(now, error, environ, start_response)
+        except UploadFailed as error:
+            return _refused(error, environ, start_response)
+        # A copy: the server logs the request by its own environ, with the path as it came, and
+        # reads what is left of the body from there.
         below = {
             **environ,
             "SCRIPT_NAME": f"{environ.get('SCRIPT_NAME', '')}/{segment}",
             "PATH_INFO": rest or "/",
         }
-        return _Answer(self._gate, flight, below, start_response)
-
-    def _enter(self, key: str, environ: WSGIEnvironment) -> Flight:
-        label = f"{environ.get('REQUEST_METHOD')} {environ.get('PATH_INFO')}"
-        generation = self._registry.view.generation(key)
-        held = generation is not None and generation.hold is not None
-        return self._gate.enter(key, label, never_hold=held and self._from_ourselves(environ))
+        if body is not None:
+            below["wsgi.input"] = body
+        CURRENT.set(flight)
+        return _Answer(self._gate, flight, context, below, start_response, body)
 
     def _unavailable(
         self,
@@ -88,59 +106,89 @@ def _way_out(record: PluginRecord) -> str:
     return "fix what the diagnostics say and save; it is then tried again"
 
 
+def _refused(
+    error: UploadFailed, environ: WSGIEnvironment, start_response: StartResponse
+) -> Iterable[bytes]:
+    answer = plain_error(
+        error.status, str(error), hint=error.hint, accept=environ.get("HTTP_ACCEPT", "")
+    )
+    answer.headers["Connection"] = "close"
+    return answer(environ, start_response)
+
+
+def _close(body: IO[bytes] | None) -> None:
+    if body is not None:
+        body.close()
+
+
 class _Answer:
-    """The body of a plugin's answer. The flight ends with it, or, for a stream, when its first
-    part (and with it the headers) has gone out."""
+    """The body of a plugin's answer, made while the flight is the current work of `context`.
+
+    The flight ends with its first part, which is on its way then, the headers with it; what comes
+    after it is a stream on the same generation.
+    """
 
     def __init__(
         self,
         gate: Gate,
         flight: Flight,
+        context: contextvars.Context,
         environ: WSGIEnvironment,
         start_response: StartResponse,
+        body: IO[bytes] | None,
     ) -> None:
         self._gate = gate
         self._flight = flight
-        self._body: Iterable[bytes] = ()
+        self._context = context
+        self._received = body
+        self._parts: Iterable[bytes] = ()
+        self._start_response = start_response
+        self._has_length = False
         self._closed = False
-        token = CURRENT.set(flight)
         try:
             app = flight.generation.app
             flight.generation.counters.requests += 1
             if app is not None:
-                self._body = app.wsgi_app(environ, start_response)
+                self._parts = app.wsgi_app(environ, self._start)
         except BaseException:  # whatever ends the request, its flight ends with it
-            self.close()
+            _close(body)
+            self._end_flight()
             raise
-        finally:
-            CURRENT.reset(token)
+        self._stream = OpenStream(
+            self._parts,
+            context=context,
+            client=environ.get("werkzeug.socket"),
+            ends_early=lambda: not self._has_length,
+        )
+
+    def _start(self, status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
+        self._has_length = any(name.lower() == "content-length" for name, _ in headers)
+        return self._start_response(status, headers, *rest)
 
     def __iter__(self) -> Iterator[bytes]:
-        iterator = iter(self._body)
-        while True:
-            token = CURRENT.set(self._flight)
-            try:
-                part = next(iterator)
-            except StopIteration:
-                return
-            finally:
-                CURRENT.reset(token)
+        flight = self._flight
+        for part in self._stream:
+            if flight.stream is None:
+                # First the one, then the other: who counts both never sees none.
+                flight.stream = self._stream
+                flight.generation.streams[flight.id] = flight
+                self._gate.leave(flight)
             yield part
-            if self._flight.id not in self._flight.generation.streams:
-                # Asked for more: the first part is on its way, the headers with it.
-                self._flight.generation.streams[self._flight.id] = self._flight
-                self._gate.leave(self._flight)
 
     def close(self) -> None:
         if self._closed:
             return
         self._closed = True
-        token = CURRENT.set(self._flight)
+        self._stream.close()
         try:
-            close = getattr(self._body, "close", None)
+            close = getattr(self._parts, "close", None)
             if close is not None:
-                close()
+                self._context.run(close)
         finally:
-            CURRENT.reset(token)
-            self._flight.generation.streams.pop(self._flight.id, None)
-            self._gate.leave(self._flight)
+            _close(self._received)
+            self._end_flight()
+
+    def _end_flight(self) -> None:
+        self._flight.stream = None
+        self._flight.generation.streams.pop(self._flight.id, None)
+        self._gate.leave(self._flight)

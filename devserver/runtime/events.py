@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from devserver.core.errors import PluginUnavailable
-from devserver.runtime.gate import Gate
+from devserver.runtime.gate import Gate, as_current_work
 from devserver.runtime.loop import PluginLoop
 from devserver.runtime.registry import Registry
 from devserver.sdk.context import Event
@@ -112,7 +112,7 @@ class EventBus:
         try:
             answer = listener(event)
             if inspect.isawaitable(answer):
-                self._loop.submit(_await, answer).result()
+                self._loop.submit(as_current_work, answer).result()
         except BaseException as error:  # noqa: BLE001 - a subscriber may raise anything
             self._on_error(key, f"event {event.topic}", error)
 
@@ -125,7 +125,3 @@ def check_topic(topic: object) -> None:
             f"the topic of an event is a text such as 'order.placed', not {given}: "
             "give the topic first, what belongs to it behind it"
         )
-
-
-async def _await(awaitable: Any) -> Any:
-    return await awaitable

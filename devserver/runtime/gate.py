@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
-import sys
 import threading
 import time
-import traceback
-from collections.abc import Callable, Iterator
+import weakref
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
 
 from devserver.core.errors import PluginUnavailable
 from devserver.core.names import normalise
+from devserver.runtime.debuggers import any_debugger, at_prompt
 from devserver.runtime.registry import Registry, SystemView
+from devserver.runtime.whereabouts import current_task, stack_text, trace_of, where_text
 
 if TYPE_CHECKING:
     from devserver.runtime.generation import Generation
+    from devserver.runtime.streams import OpenStream
 
 _ids = itertools.count(1)
 
@@ -29,7 +33,8 @@ class Flight:
 
     `view` is the pinned view: what the work calls in turn it sees there while its generation is
     being drained, or always where `pinned` is True (hooks of a candidate, which see the other
-    candidates). `outer` is the work that it is part of.
+    candidates). `outer` is the work that it is part of. `task` is what runs it where that is a
+    coroutine, else `thread` does. `stream` is what can end it once its headers are out.
     """
 
     label: str
@@ -38,7 +43,9 @@ class Flight:
     outer: Flight | None = None
     pinned: bool = False
     started: float = field(default_factory=time.monotonic)
-    thread: int = field(default_factory=threading.get_ident)
+    thread: threading.Thread = field(default_factory=threading.current_thread)
+    task: weakref.ref[asyncio.Task[Any]] | None = field(default_factory=current_task)
+    stream: OpenStream | None = None
     id: int = field(default_factory=lambda: next(_ids))
 
     def chain(self) -> Iterator[Flight]:
@@ -56,19 +63,38 @@ class Flight:
         )
 
     def where(self) -> str:
-        """The innermost line that its thread is at, of the plugin where there is one."""
-        frame = sys._current_frames().get(self.thread)
-        if frame is None:
-            return "unknown"
-        stack = traceback.extract_stack(frame)
-        root = str(self.generation.source.root)
-        own = [f for f in stack if f.filename.startswith(root)]
-        last = (own or stack)[-1]
-        return f"{last.filename}:{last.lineno} in {last.name}"
+        """The innermost line that it is at, of the plugin where there is one."""
+        return where_text(self._trace())
+
+    def told(self) -> str:
+        """Its label and how long it has been running, then the plugin's frames, a line each."""
+        seconds = time.monotonic() - self.started
+        return f"{self.label}, running for {seconds:.1f} s\n{stack_text(self._trace())}"
+
+    def at_prompt(self) -> bool:
+        """True while a developer looks at it in a debugger."""
+        return any_debugger() and at_prompt(self._trace())
+
+    def _trace(self) -> TracebackType | None:
+        return trace_of(self.thread, None if self.task is None else self.task())
 
 
 CURRENT: ContextVar[Flight | None] = ContextVar("devserver_flight", default=None)
 """The work that the current thread or task is doing, None outside of any."""
+
+FROM_OURSELVES: ContextVar[Callable[[], bool] | None] = ContextVar(
+    "devserver_from_ourselves", default=None
+)
+"""Tells whether the request that is being answered was sent by this very process. Nobody can say
+what such a request is part of, so a reload may be waiting for it."""
+
+
+async def as_current_work(awaitable: Awaitable[Any]) -> Any:
+    """Awaits it as the current work, which from then on is found where this task is."""
+    flight = CURRENT.get()
+    if flight is not None:
+        flight.task = current_task()
+    return await awaitable
 
 
 class Hold:
@@ -109,7 +135,8 @@ class Gate:
         """A flight on the generation that answers for `name` now.
 
         Work that is part of work on a generation that is being drained goes to its pinned view
-        and is never held; so does `never_hold`. Raises PluginUnavailable when nothing answers.
+        and is never held; nor is `never_hold`, or what a request of our own process asks for.
+        Raises PluginUnavailable when nothing answers.
         """
         outer = CURRENT.get()
         pinned = outer is not None and any(f.keeps_view for f in outer.chain())
@@ -121,13 +148,17 @@ class Gate:
             flight = Flight(label, view, generation, outer)
             generation.flights[flight.id] = flight
             hold = generation.hold
-            if hold is None or pinned or never_hold or not self._may_wait():
+            if hold is None or pinned or never_hold or not self._may_hold():
                 return flight
             self.leave(flight)
             if not hold.wait(self.wait_limit):
                 raise PluginUnavailable(
                     f"plugin {normalise(name)!r} is still being reloaded", hint="try again"
                 )
+
+    def _may_hold(self) -> bool:
+        from_ourselves = FROM_OURSELVES.get()
+        return self._may_wait() and not (from_ourselves is not None and from_ourselves())
 
     def leave(self, flight: Flight) -> None:
         """The work is done (or, for a stream, has begun). May be called twice."""
@@ -163,14 +194,15 @@ def wait_drained(
     """Waits until no work is inside the generations.
 
     Gives the stragglers that were left after `drain_timeout` seconds, and whether the wait was
-    given up because somebody has been waiting for `wait_limit` seconds.
+    given up because somebody has been waiting for `wait_limit` seconds. Work that a developer
+    looks at in a debugger is a straggler at once: a prompt may stay open for ever.
     """
     deadline = time.monotonic() + drain_timeout
     with hold.condition:
         while True:
             inside = [f for g in generations for f in list(g.flights.values())]
             now = time.monotonic()
-            if not inside or now >= deadline:
+            if all(f.at_prompt() for f in inside) or now >= deadline:
                 return inside, False
             if hold.oldest_wait(now) >= wait_limit:
                 return inside, True

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-import weakref
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -97,6 +95,7 @@ class Generation:
     connections: dict[str, Any] = field(default_factory=dict)
     health: HealthStatus | None = None
     baseline: Baseline = field(default_factory=Baseline)
+    persistent: Mapping[str, Any] = field(default_factory=dict)
     flights: dict[int, Flight] = field(default_factory=dict)
     streams: dict[int, Flight] = field(default_factory=dict)
     hold: Hold | None = None
@@ -131,22 +130,3 @@ class Generation:
     def uptime(self) -> float:
         """Seconds since this generation went live."""
         return time.monotonic() - self.live_since if self.live else 0.0
-
-
-class LiveGenerations:
-    """Which generations still exist in memory, by plugin; holds none of them."""
-
-    def __init__(self) -> None:
-        self._known: dict[str, dict[int, weakref.ref[Any]]] = defaultdict(dict)
-
-    def watch(self, generation: Generation) -> None:
-        """Counts a generation while its plugin object exists."""
-        known = self._known[generation.key]
-        known[generation.number] = weakref.ref(generation.plugin)
-
-    def numbers(self, name: str) -> list[int]:
-        """The generations of a plugin whose objects are alive, oldest first."""
-        known = self._known.get(normalise(name), {})
-        for number in [n for n, reference in list(known.items()) if reference() is None]:
-            known.pop(number, None)
-        return sorted(known)

@@ -13,6 +13,7 @@ import weakref
 from collections.abc import Iterator
 from typing import Any
 
+from devserver.core.merge import GLOBAL
 from devserver.runtime.capture import Capture
 from devserver.runtime.capture_functions import digest_of
 from devserver.runtime.capture_instances import RUNNING
@@ -47,10 +48,12 @@ def _binds_generation(part: Any) -> bool:
     return isinstance(part, BasePlugin) or is_of_plugin(type(part).__module__)
 
 
-def is_ended_by(generation: Generation, name: str, value: Any) -> bool:
-    """True when a generation deals with its attribute on its way out (closes it, stops it)."""
+def is_ended_by(generation: Generation, place: str, value: Any) -> bool:
+    """True when a generation deals with its attribute, or a global of its modules, on its way
+    out (closes it, stops it)."""
     kind = type(generation.plugin)
-    if any(reads(kind, hook, name) for hook in _WAY_OUT):
+    name = place.rpartition(GLOBAL)[2]
+    if any(reads(kind, hook, place) for hook in _WAY_OUT):
         return True
     for _, undo, arguments in tuple(generation.ledger.entries()):
         code = getattr(undo, "__code__", None)
@@ -63,18 +66,24 @@ def is_ended_by(generation: Generation, name: str, value: Any) -> bool:
 
 def is_made_anew(old: type, new: type, name: str) -> bool:
     """True when a new class has its own way for the attribute: a hook on the way in assigns it,
-    or `__init__` makes it in another way than that of the old class."""
+    or `__init__` makes it in another way than that of the old class. Never so for a global,
+    which was declared to live on."""
+    if GLOBAL in name:
+        return False
     if any(_makings(new, hook, name) for hook in _WAY_IN):
         return True
     before = _makings(old, "__init__", name)
     return bool(before) and before != _makings(new, "__init__", name)
 
 
-def reads(kind: type, method: str, attribute: str) -> bool:
-    """True when the code of `method`, or of methods of the class that it names, reads
-    `attribute` of anything, or has its name as text (`getattr(self, "items")`)."""
+def reads(kind: type, method: str, place: str) -> bool:
+    """True when the code of `method`, or of methods of the class that it names, reads an
+    attribute of that name of anything (or the global of that name, where `place` is one), or has
+    its name as text (`getattr(self, "items")`)."""
+    name = place.rpartition(GLOBAL)[2]
+    loads = (*_LOADS, "LOAD_CONST", *(("LOAD_GLOBAL",) if name != place else ()))
     return any(
-        i.opname in (*_LOADS, "LOAD_CONST") and i.argval == attribute
+        i.opname in loads and i.argval == name
         for code in _codes(kind, method)
         for i in dis.get_instructions(code)
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import inspect
 import queue
@@ -12,10 +13,17 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any
 
-from devserver.core.errors import PluginHookFailed
+from devserver.core.errors import LoopBlocked, PluginHookFailed
 from devserver.runtime.describe import describe
-from devserver.runtime.interrupt import interrupt, position
-from devserver.runtime.loop import PluginLoop
+from devserver.runtime.interrupt import (
+    HookInterrupted,
+    hang_of,
+    interrupt,
+    is_debugged,
+    place_of,
+    stack_of_thread,
+)
+from devserver.runtime.loop import Call, PluginLoop
 
 _GRACE = 0.5  # seconds that an interrupted hook gets to unwind
 
@@ -32,6 +40,7 @@ class HookRunner:
         self._name = name
         self._worker: _Worker | None = None
         self.abandoned: list[str] = []
+        self._left: list[Callable[[], bool]] = []
 
     def call(
         self,
@@ -44,7 +53,8 @@ class HookRunner:
     ) -> Any:
         """What the hook returns; an awaitable is awaited on the plugin loop.
 
-        Raises PluginHookFailed: `__cause__` is what the plugin raised, None for a hang.
+        Raises PluginHookFailed: `__cause__` is what the plugin raised; for a hang its traceback
+        is where the hook was. The time at a debugger's prompt does not count.
         """
         context = context or contextvars.copy_context()
         if inspect.iscoroutinefunction(function):
@@ -55,6 +65,10 @@ class HookRunner:
             future = self._loop.submit(_await, answer, context=context)
             return self._wait_async(future, plugin, hook, timeout)
         return answer
+
+    def is_stuck(self) -> bool:
+        """True while a thread runs that a call has left behind."""
+        return any(is_alive() for is_alive in self._left)
 
     def close(self) -> None:
         """Lets the worker thread end."""
@@ -76,34 +90,57 @@ class HookRunner:
         worker = self._worker
         result: Future[Any] = Future()
         worker.inbox.put((context, function, arguments, result))
-        try:
-            return result.result(timeout)
-        except FutureTimeout as error:
-            if result.done():
+        while True:
+            try:
+                return result.result(timeout)
+            except FutureTimeout as error:
+                if result.done():
+                    raise _failed(plugin, hook, error) from error
+            except BaseException as error:  # a plugin may raise anything
                 raise _failed(plugin, hook, error) from error
-        except BaseException as error:  # a plugin may raise anything
-            raise _failed(plugin, hook, error) from error
-        where = worker.interrupt()
+            trace = stack_of_thread(worker.thread)
+            if not is_debugged(trace):
+                break
         self._worker = None
-        if where is None:
-            raise _hung(plugin, hook, timeout)
+        if worker.interrupt():
+            raise _hung(plugin, hook, timeout) from hang_of(trace)
+        where = place_of(stack_of_thread(worker.thread))
         self.abandoned.append(f"thread {worker.thread.name!r} in {plugin}.{hook} ({where})")
-        raise _hung(plugin, hook, timeout, f"its thread could not be ended and is at {where}")
+        self._left.append(worker.thread.is_alive)
+        more = f"its thread could not be ended and is at {where}"
+        raise _hung(plugin, hook, timeout, more) from hang_of(trace)
 
-    def _wait_async(self, future: Future[Any], plugin: str, hook: str, timeout: float) -> Any:
-        try:
-            return future.result(timeout)
-        except FutureTimeout as error:
-            if future.done() and not future.cancelled():
+    def _wait_async(self, call: Call, plugin: str, hook: str, timeout: float) -> Any:
+        while True:
+            try:
+                return call.result(timeout)
+            except FutureTimeout as error:
+                if call.done() and not call.cancelled():
+                    raise _failed(plugin, hook, error) from error
+            except LoopBlocked as error:
+                raise self._blocked(call, plugin, hook, timeout) from error.__cause__
+            except asyncio.CancelledError as error:
                 raise _failed(plugin, hook, error) from error
-            future.cancel()
-            where = self._loop.interrupt_if_blocked(_GRACE)
-            more = "" if where is None else f"it blocked the plugin loop at {where}"
-            raise _hung(plugin, hook, timeout, more) from None
-        except asyncio.CancelledError as error:
-            raise _failed(plugin, hook, error) from error
-        except BaseException as error:  # a plugin may raise anything
-            raise _failed(plugin, hook, error) from error
+            except BaseException as error:  # a plugin may raise anything
+                raise _failed(plugin, hook, error) from error
+            trace = self._loop.stack(call)
+            if not is_debugged(trace):
+                break
+        stall = self._loop.free(_GRACE)
+        call.cancel()
+        if isinstance(own := _error_of(call), LoopBlocked):
+            raise self._blocked(call, plugin, hook, timeout) from own.__cause__
+        raise _hung(plugin, hook, timeout, "" if stall is None else stall.message) from hang_of(
+            trace
+        )
+
+    def _blocked(self, call: Call, plugin: str, hook: str, timeout: float) -> PluginHookFailed:
+        """The hook itself has blocked the loop."""
+        stall = self._loop.stall_of(call)
+        if stall is not None and stall.abandoned:
+            self.abandoned.append(f"thread {stall.thread!r} in {plugin}.{hook} ({stall.where})")
+            self._left.append(lambda: self._loop.has_left(stall.thread))
+        return _hung(plugin, hook, timeout, "" if stall is None else stall.message)
 
 
 class _Worker:
@@ -116,6 +153,10 @@ class _Worker:
         self.thread.start()
 
     def _run(self) -> None:
+        with contextlib.suppress(HookInterrupted):  # it may come when the hook has just ended
+            self._work()
+
+    def _work(self) -> None:
         while (job := self.inbox.get()) is not None:
             context, function, arguments, result = job
             try:
@@ -129,19 +170,21 @@ class _Worker:
             if self._interrupted:
                 return
 
-    def interrupt(self) -> str | None:
-        """Raises HookInterrupted in the thread. None when it ended, else where it stands."""
+    def interrupt(self) -> bool:
+        """Raises HookInterrupted in the thread; True when that has ended it."""
         self._interrupted = True
+        self.inbox.put(None)
         interrupt(self.thread)
         self.thread.join(_GRACE)
-        if not self.thread.is_alive():
-            return None
-        self.inbox.put(None)
-        return position(self.thread)
+        return not self.thread.is_alive()
 
 
 async def _await(awaitable: Any) -> Any:
     return await awaitable
+
+
+def _error_of(call: Call) -> BaseException | None:
+    return call.exception() if call.done() and not call.cancelled() else None
 
 
 def _failed(plugin: str, hook: str, error: BaseException) -> PluginHookFailed:

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from devserver.core.errors import DevServerError, PluginHookFailed
+from devserver.core.merge import GLOBAL
 from devserver.runtime.entry import find_entry
 from devserver.runtime.gate import CURRENT, Flight
 from devserver.runtime.generation import Baseline, Generation
@@ -17,7 +18,8 @@ from devserver.runtime.hooks import HookRunner
 from devserver.runtime.log_handlers import Attached, attached, detach
 from devserver.runtime.registry import SystemView
 from devserver.runtime.routes import AsyncBridge, PluginApp, listed, mount
-from devserver.runtime.state import baseline_after, settle
+from devserver.runtime.settling import baseline_after, settle
+from devserver.runtime.surroundings import untraced
 from devserver.runtime.system import PluginSystem
 from devserver.sdk.context import PluginContext
 from devserver.sdk.health import HealthStatus
@@ -113,9 +115,10 @@ class Lifecycle:
         from_version: str,
         predecessor: Generation | None,
     ) -> dict[str, Any]:
-        """Puts kept state in; gives the attributes as `migrate_state` left them."""
+        """Puts kept state in; gives the attributes as `migrate_state` left them, and the globals
+        of modules, which are in place already."""
         plugin = self._plugin
-        state = dict(attributes)
+        state = {name: value for name, value in attributes.items() if GLOBAL not in name}
         if predecessor is not None and _offers(plugin, "migrate_state"):
             answer = self._hook("migrate_state", state, from_version)
             state = dict(state if answer is None else answer)
@@ -125,7 +128,7 @@ class Lifecycle:
             self._hook("restore_persistent_state", custom["value"])
         if predecessor is not None:
             self._restore_connections(predecessor)
-        return state
+        return state | {n: v for n, v in attributes.items() if GLOBAL in n}
 
     def _restore_connections(self, predecessor: Generation) -> None:
         plugin = self._plugin
@@ -223,6 +226,9 @@ class Lifecycle:
     def leave(self) -> list[str]:
         """Undoes everything, for good. Gives what went wrong."""
         troubles = self.stop()
+        surroundings = self._system.surroundings
+        for trace in surroundings.take(self.generation.table, rolled_back=not self._was_live):
+            troubles += self._attempt(str(trace), partial(self._undo, surroundings.undo), trace)
         self.generation.host.close()
         detach(self._handlers_to_detach())
         return troubles
@@ -281,18 +287,21 @@ class Lifecycle:
         if self._view is not None:
             flight = Flight(f"hook {hook}", self._view, self.generation, pinned=True)
             context.run(CURRENT.set, flight)
+        leaving = self._was_live and self.generation.stopped
+        plain = not inspect.iscoroutinefunction(function)
         try:
-            return self._hooks.call(
-                function,
-                *arguments,
-                plugin=self.generation.name,
-                hook=hook,
-                timeout=self._time_left(),
-                context=context,
-            )
+            with self._system.surroundings.window(self.generation.table, leaving=leaving):
+                return self._hooks.call(
+                    *((untraced, function) if plain else (function,)),
+                    *arguments,
+                    plugin=self.generation.name,
+                    hook=hook,
+                    timeout=self._time_left(),
+                    context=context,
+                )
         except PluginHookFailed as error:
             cause = error.__cause__
-            if isinstance(cause, DevServerError) and not inspect.iscoroutinefunction(function):
+            if isinstance(cause, DevServerError) and plain:
                 error.hint = error.hint or cause.hint
             raise
 

@@ -78,6 +78,13 @@ class ModuleTable:
         """The file of a module; None for a folder without __init__.py."""
         return self._files.get(name)
 
+    def code_of(self, file: SourceFile) -> CodeType:
+        """The code object of one of the plugin's files.
+
+        Raises SyntaxError or ValueError (null bytes) as `compile` does.
+        """
+        return self._cache.code(file.content, str(file.path))
+
     def load(self, name: str) -> ModuleType:
         """The module, executed.
 
@@ -101,7 +108,7 @@ class ModuleTable:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
         file = self._files.get(name)
         module = self._new_module(name, file)
-        code = None if file is None else self._cache.code(file.content, str(file.path))
+        code = None if file is None else self.code_of(file)
         self.modules[name] = module
         if self.exposed:
             sys.modules[name] = module
@@ -142,6 +149,14 @@ class ModuleTable:
     def folder_of(self, package: str) -> Path:
         """Where the files of a package of the plugin are."""
         return self.source.root.joinpath(*package.split(".")[2:])
+
+    def pin(self, batch: Mapping[str, ModuleTable]) -> None:
+        """This generation is about to be replaced: what still runs of it sees `batch`, which is
+        replaced with it, and the plugins that it has imported, for good as they are now."""
+        resolve = self._resolve
+        found = {key: resolve(key) for key in list(self.imported)}
+        seen = {**{key: table for key, table in found.items() if table is not None}, **batch}
+        self._resolve = lambda key: seen.get(key) or resolve(key)
 
     def module_for(self, absolute: str) -> ModuleType:
         """The module of an absolute import name below `plugins`, of this or another plugin.
@@ -229,7 +244,7 @@ class GenerationLoader(importlib.abc.InspectLoader):
 
     def get_code(self, fullname: str) -> CodeType | None:
         file = self.table.file_of(fullname)
-        return None if file is None else compile(file.content, str(file.path), "exec")
+        return None if file is None else self.table.code_of(file)
 
     def is_package(self, fullname: str) -> bool:
         return self.table.is_package(fullname)

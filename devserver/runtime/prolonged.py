@@ -95,6 +95,11 @@ class ProlongedCoroutine(Prolonged, Coroutine[Any, Any, Any]):
         self._steps = steps
         super().__init__(flight, leave)
 
+    @property
+    def awaited(self) -> Any:
+        """What the provider gave."""
+        return self._steps
+
     def send(self, value: Any, /) -> Any:
         if value is None and not hasattr(self._steps, "send"):
             return self.step(next, self._steps)
@@ -162,6 +167,11 @@ class _Part(Coroutine[Any, Any, Any]):
         self._whole = whole
         self._part = part
 
+    @property
+    def awaited(self) -> Any:
+        """What the generator gave."""
+        return self._part
+
     def send(self, value: Any, /) -> Any:
         return self._whole.step(self._part.send, value, part=True)
 
@@ -176,10 +186,19 @@ class _Part(Coroutine[Any, Any, Any]):
 
 
 class _Awaited(Generator[Any, Any, Any]):
-    """What `await` iterates over; it keeps alive what it is for."""
+    """What `await` iterates over; it keeps alive what it is for.
 
-    def __init__(self, whole: Coroutine[Any, Any, Any]) -> None:
+    Who looks where a task waits gets past it by the attributes that generators have.
+    """
+
+    gi_frame = None
+
+    def __init__(self, whole: ProlongedCoroutine | _Part) -> None:
         self._whole = whole
+
+    @property
+    def gi_yieldfrom(self) -> Any:
+        return self._whole.awaited
 
     def send(self, value: Any, /) -> Any:
         return self._whole.send(value)

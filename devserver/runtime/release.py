@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import io
 import pickle
 import types
@@ -13,6 +14,7 @@ from typing import Any
 from devserver.runtime.capture_functions import EMPTY, counterpart
 from devserver.runtime.modules import ROOT
 from devserver.runtime.shapes import Shape
+from devserver.runtime.undisturbed import without_collection
 
 
 class Vanished(Exception):
@@ -50,6 +52,9 @@ def set_function(function: Any, state: Any) -> None: ...
 def set_state(instance: Any, state: Any) -> None: ...
 
 
+def begun(arguments: tuple[Any, ...], scalars: Any) -> Any: ...
+
+
 # What is the same whatever the new modules are.
 
 
@@ -76,9 +81,15 @@ def record(kind: Any, values: Mapping[str, Any]) -> Any:
     return kind(**{name: values[name] for name in kind._fields if name in values})
 
 
+def raised(kind: Any, arguments: tuple[Any, ...]) -> Any:
+    """An exception, as `BaseException` alone would make it."""
+    return kind.__new__(kind, *arguments)
+
+
 class Release(pickle.Unpickler):
     """`find_module(name)` gives the new module of an import name (raises ModuleNotFoundError);
-    `substitutes` the new objects by key. `unmatched` collects the ids of functions that have no
+    `substitutes` the new objects by key; `find_moved(module, name)` what has gone to another
+    module (None: nothing). `unmatched` collects the ids of functions that have no
     counterpart in the new code and were handed over as they are. Raises Vanished where the new
     code lacks something else.
     """
@@ -90,6 +101,7 @@ class Release(pickle.Unpickler):
         passed: list[Any],
         substitutes: Mapping[str, Any],
         find_module: Callable[[str], types.ModuleType],
+        find_moved: Callable[[str, str], Any] = lambda *_: None,
     ) -> None:
         super().__init__(io.BytesIO(dumped))
         self.unmatched: set[int] = set()
@@ -102,18 +114,21 @@ class Release(pickle.Unpickler):
             "function_like": self._find_function,
             "set_function": self._set_function,
             "set_state": self._set_state,
+            "begun": self._begin,
         }
         self._shapes: dict[type, Shape] = {}
         self._find_module = find_module
+        self._find_moved = find_moved
 
     def load_all(self) -> Any:
-        """The value, with the states that were dumped after it put in, innermost first."""
-        value = self.load()
-        later = []
-        while (pair := self.load()) is not None:
-            later.append(pair)
-        for instance, state in reversed(later):
-            self._set_state(instance, state)
+        """The next value, with the states that were dumped after it put in, innermost first."""
+        with without_collection():
+            value = self.load()
+            later = []
+            while (pair := self.load()) is not None:
+                later.append(pair)
+            for instance, state in reversed(later):
+                self._set_state(instance, state)
         return value
 
     def find_class(self, module: str, name: str) -> Any:
@@ -123,12 +138,20 @@ class Release(pickle.Unpickler):
             return self._find_named(module, name)
         return super().find_class(module, name)
 
+    def _begin(self, arguments: tuple[Any, ...], scalars: Mapping[str, Any]) -> Any:
+        instance = copyreg.__newobj__(*arguments)  # type: ignore[attr-defined]
+        self._shape_of(instance).set_some(instance, scalars)
+        return instance
+
     def _set_state(self, instance: Any, state: Any) -> None:
+        self._shape_of(instance).set_state(instance, state)
+
+    def _shape_of(self, instance: Any) -> Shape:
         kind = type(instance)
         shape = self._shapes.get(kind)
         if shape is None:
             shape = self._shapes[kind] = Shape(kind)
-        shape.set_state(instance, state)
+        return shape
 
     def _find_named(self, module: str, qualname: str) -> Any:
         try:
@@ -136,6 +159,9 @@ class Release(pickle.Unpickler):
             for part in qualname.split("."):
                 found = getattr(found, part)
         except (ModuleNotFoundError, AttributeError) as error:
+            moved = self._find_moved(module, qualname)
+            if moved is not None:
+                return moved
             raise Vanished(f"{module}.{qualname} is not in the new code") from error
         return found
 

@@ -17,6 +17,7 @@ from werkzeug.exceptions import HTTPException
 from devserver.core.errors import DevServerError, PermissionDenied, PluginUnavailable
 from devserver.core.names import normalise
 from devserver.runtime.binding import BadParameters, bound
+from devserver.runtime.gate import as_current_work
 from devserver.runtime.loop import PluginLoop
 from devserver.runtime.pages import error_page, safe_str
 from devserver.sdk.routing import Route, Router
@@ -113,10 +114,10 @@ class AsyncBridge:
 
     def __call__(self, view: Callable[..., Any], arguments: dict[str, Any]) -> Any:
         if inspect.iscoroutinefunction(view):
-            return self._loop.submit(lambda: view(**arguments)).result()
+            return self._loop.submit(lambda: as_current_work(view(**arguments))).result()
         answer = view(**arguments)
         if inspect.isawaitable(answer):
-            return self._loop.submit(_await, answer).result()
+            return self._loop.submit(as_current_work, answer).result()
         return answer
 
     def as_plain(self, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -129,7 +130,7 @@ class AsyncBridge:
         def plain(*args: Any, **kwargs: Any) -> Any:
             if self._loop.is_current():
                 raise RuntimeError(f"{function.__name__} is a coroutine function: await it")
-            return self._loop.submit(functools.partial(function, *args, **kwargs)).result()
+            return self._loop.submit(lambda: as_current_work(function(*args, **kwargs))).result()
 
         return plain
 
@@ -215,10 +216,6 @@ def _shape(rule: str) -> str:
     return "".join(parts)
 
 
-async def _await(awaitable: Any) -> Any:
-    return await awaitable
-
-
 def _http_error(error: HTTPException) -> Any:
     if error.response is not None:
         return error.response
@@ -240,7 +237,9 @@ def _permission_denied(error: PermissionDenied) -> Any:
 
 
 def _unavailable(error: PluginUnavailable) -> Any:
-    return error_page(503, error.message, hint=error.hint)
+    answer = error_page(503, error.message, hint=error.hint)
+    answer.headers["Retry-After"] = "1"
+    return answer
 
 
 def mount_point(path: str) -> tuple[str, str]:

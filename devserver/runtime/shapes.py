@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 _SET_DATACLASS_STATE = getattr(dataclasses, "_dataclass_setstate", None)
@@ -42,6 +42,13 @@ class Shape:
         for name, default in self._defaults.items():
             if not self._has(instance, name):
                 self._put(instance, name, default())
+
+    def set_some(self, instance: Any, values: Mapping[str, Any]) -> None:
+        """Attributes ahead of the whole state; none where only a `__setstate__` understands
+        them."""
+        if not self._has_own:
+            for name, value in values.items():
+                self._put(instance, name, value)
 
     def _put(self, instance: Any, name: str, value: Any) -> None:
         """Past any `__setattr__`, which may refuse."""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import types
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import sys
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from devserver.core.merge import Change, Winner, after_initialize, changed_since, goes_on
+from devserver.core.merge import GLOBAL, Change, changed_since, goes_on
 from devserver.runtime.attributes import (
-    counterparts,
     entries_of,
     fingerprints,
     module_finder,
@@ -18,16 +17,22 @@ from devserver.runtime.attributes import (
     substitutes_of,
 )
 from devserver.runtime.capture import Capture
-from devserver.runtime.capture_instances import IMMUTABLE, unhurried
-from devserver.runtime.generation import Baseline, Generation
-from devserver.runtime.handover import is_ended_by, is_made_anew, is_resource, reads
-from devserver.runtime.release import Release
+from devserver.runtime.capture_instances import IMMUTABLE
+from devserver.runtime.generation import Generation
+from devserver.runtime.handover import is_ended_by, is_made_anew, is_resource
+from devserver.runtime.persistent import find_home, names_of
+from devserver.runtime.queues import contents_of, exchange, queues_in
+from devserver.runtime.restoring import CUSTOM, AsItIs, Dumped, Place, Restored, Restoring
+from devserver.runtime.undisturbed import unhurried
+
+__all__ = ["Kept", "Restored", "Snapshot", "Taking"]
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Names of one plugin's attributes: `changed` at run time, and so captured; of these,
-    `passed` go by reference; `unchanged` take the new code's value. `version` is the old one."""
+    """Names of one plugin's attributes and globals: `changed` at run time, and so captured; of
+    these, `passed` go by reference; `unchanged` take the new code's value. `version` is the old
+    one."""
 
     changed: frozenset[str] = frozenset()
     unchanged: frozenset[str] = frozenset()
@@ -35,14 +40,9 @@ class Kept:
     version: str = ""
 
 
-Place = tuple[str, str]
-"""The key of a plugin and the name of an attribute."""
-
-_CUSTOM = "get_persistent_state()"
-"""Stands where an attribute's name would: what the hook of that name gave."""
-
-
 _TRIES = 3
+_AT_CONSTRUCTION = frozenset(("host",))
+"""The parts of a generation that are there before its plugin is."""
 
 
 class Snapshot:
@@ -56,25 +56,31 @@ class Snapshot:
         self._substitutes = substitutes_of(generations)
         self._entries = entries_of(generations)
         self._find_module = module_finder(generations)
-        self._values: dict[Place, Any] = {}
         self._handed_on: set[Place] = set()
+        self.values: dict[Place, Any] = {}
+        self.aliases: dict[Place, frozenset[str]] = {}
+        self._waiting: list[tuple[Any, list[Any], list[Any]]] = []
         self.kept: dict[str, Kept] = {}
         unchanged: dict[Place, Any] = {}
         for generation in generations:
             unchanged |= self._keep(generation)
-        self._include_shared(unchanged)
-        for key, value in custom.items():
-            self._values[key, _CUSTOM] = value
-        self._dumped, self._capture = self._dump(self._values)
+        self.dumped = self._dump_with_shared(unchanged)
+        if custom:
+            self.values |= {(key, CUSTOM): value for key, value in custom.items()}
+            self.dumped = self.dump(self.values)
         for key, kept in self.kept.items():
-            passed = {n for n in kept.changed if self._capture.is_passed(self._values[key, n])}
-            self.kept[key] = replace(kept, passed=frozenset(passed))
+            passes = self.dumped.capture.is_passed
+            passed = frozenset(n for n in kept.changed if passes(self.values[key, n]))
+            self.kept[key] = replace(kept, passed=passed)
+
+    # -- what goes on --------------------------------------------------------------------------
 
     def _keep(self, generation: Generation) -> dict[Place, Any]:
         """Takes what was changed, and resources; gives the rest."""
         key, state, baseline = generation.key, state_of(generation), generation.baseline
         fresh = {n: v for n, v in state.items() if n not in baseline.sticky}
-        changes = changed_since(baseline.fingerprints, state, fingerprints(generation, fresh))
+        current = fingerprints(generation, fresh, baseline.fingerprints)
+        changes = changed_since(baseline.fingerprints, state, current)
         capture = self._new_capture()
         changed = set()
         for name, change in changes.items():
@@ -84,23 +90,27 @@ class Snapshot:
                 change, resource=resource, ended=resource and is_ended_by(generation, name, value)
             ):
                 changed.add(name)
-                self._values[key, name] = value
+                self.values[key, name] = value
                 if change is Change.UNCHANGED:
                     self._handed_on.add((key, name))
+            home = find_home(generation.table, name) if GLOBAL in name else None
+            if home is not None:
+                self.aliases[key, name] = names_of(home, value)
         left = frozenset(state) - changed
         self.kept[key] = Kept(frozenset(changed), left, version=generation.version)
         return {(key, name): state[name] for name in left}
 
-    def _include_shared(self, unchanged: dict[Place, Any]) -> None:
+    def _dump_with_shared(self, unchanged: dict[Place, Any]) -> Dumped:
         """Attributes whose object is also held by what is kept are kept, so that they go on
         sharing it."""
-        left = {p: v for p, v in unchanged.items() if self._has_identity(v)}
-        while left and self._values:
-            _, capture = self._dump(dict(self._values), watched={id(v) for v in left.values()})
-            shared = {p: v for p, v in left.items() if id(v) in capture.met}
+        left = {p: v for p, v in _held_elsewhere(unchanged).items() if self._has_identity(v)}
+        unchanged.clear()
+        while True:
+            dumped = self.dump(self.values, watched={id(v) for v in left.values()})
+            shared = {p: v for p, v in left.items() if id(v) in dumped.capture.met}
             if not shared:
-                return
-            self._values |= shared
+                return dumped
+            self.values |= shared
             for place in shared:
                 del left[place]
                 self._move(place, changed=True)
@@ -118,29 +128,55 @@ class Snapshot:
             passed=kept.passed - {name},
         )
 
-    def _dump(
-        self, values: dict[Place, Any], watched: Collection[int] = ()
-    ) -> tuple[bytes, Capture]:
+    # -- copies --------------------------------------------------------------------------------
+
+    def dump(self, values: dict[Place, Any], watched: Collection[int] = ()) -> Dumped:
+        """Captures `values`; those that cannot be copied are replaced by AsItIs in it."""
         try:
             return self._tried(values, watched)
         except Exception:  # noqa: BLE001 - a plugin's __reduce__ may raise anything
             # One cannot be copied for a reason that only trying shows: it goes as it is.
             for place, value in values.items():
-                if not self._copies(value):
-                    values[place] = _AsItIs(value)
+                if not self._copies(place, value):
+                    values[place] = AsItIs(value)
             return self._tried(values, watched)
 
-    def _tried(self, value: Any, watched: Collection[int] = ()) -> tuple[bytes, Capture]:
+    def _copies(self, place: Place, value: Any) -> bool:
+        try:
+            self._tried({place: value})
+        except Exception:  # noqa: BLE001 - a plugin's __reduce__ may raise anything
+            return False
+        return True
+
+    def _tried(self, values: Mapping[Place, Any], watched: Collection[int] = ()) -> Dumped:
         """Raises what stands in the way of copying, however it is tried."""
+        early = {p: v for p, v in values.items() if GLOBAL in p[1]}
+        rest = {p: v for p, v in values.items() if p not in early}
+        content, capture = self._copied(early, rest, [], watched=watched)
+        if _needs_plugins(capture):
+            ready = {p for p, v in early.items() if not _needs_plugins(self._copied({p: v})[1])}
+            early = {p: v for p, v in early.items() if p in ready}
+            rest = {p: v for p, v in values.items() if p not in ready}
+            content, capture = self._copied(early, rest, [], watched=watched)
+        waiting = [(q, contents_of(q)) for q in queues_in(capture.passed)]
+        if any(items for _, items in waiting):
+            # A queue that waits in a queue keeps what it holds.
+            contents = [items for _, items in waiting]
+            with suppress(Exception):
+                again, capture = self._copied(early, rest, contents, watched=watched)
+                return Dumped(again, capture, frozenset(early), tuple(waiting))
+        return Dumped(content, capture, frozenset(early))
+
+    def _copied(self, *parts: Any, watched: Collection[int] = ()) -> tuple[bytes, Capture]:
         capture = self._new_capture(watched=watched)
         try:
-            return capture.dump(value), capture
+            return capture.dump(*parts), capture
         except RuntimeError:  # too deep, or a thread of the plugin changed it meanwhile
             with unhurried():
                 for _ in range(_TRIES):
                     capture = self._new_capture(deferred=True, watched=watched)
                     with suppress(RuntimeError):
-                        return capture.dump(value), capture
+                        return capture.dump(*parts), capture
             raise
 
     def _new_capture(self, *, deferred: bool = False, watched: Collection[int] = ()) -> Capture:
@@ -153,139 +189,85 @@ class Snapshot:
             watched=watched,
         )
 
-    def _copies(self, value: Any) -> bool:
-        try:
-            self._tried(value)
-        except Exception:  # noqa: BLE001 - a plugin's __reduce__ may raise anything
-            return False
-        return True
+    # -- the way back --------------------------------------------------------------------------
 
     def restored(self, generations: Sequence[Generation]) -> Restored:
         """The values bound to the classes and objects of `generations`, whose plugins are
         constructed. `kept` is exact afterwards."""
-        binding = _Binding(generations)
-        lost: list[Place] = []
-        try:
-            values = binding.load(self._dumped, self._capture.passed)
-        except Exception:  # noqa: BLE001 - a plugin's __setstate__ may raise anything
-            lost = [place for place in self._values if not self._binds(binding, place)]
-            left = {place: value for place, value in self._values.items() if place not in lost}
-            dumped, capture = self._dump(left)
-            values = binding.load(dumped, capture.passed)
-        self._give_up(generations, values)
-        for (key, name), value in values.items():
-            if id(value) in binding.unmatched and name != _CUSTOM:
-                kept = self.kept[key]
-                self.kept[key] = replace(kept, passed=kept.passed | {name})
-        return Restored.of(values, lost=lost)
+        return self.restoring(generations).finish()
 
-    def _give_up(self, generations: Sequence[Generation], values: dict[Place, Any]) -> None:
-        """Takes out the resources that the new code makes in its own way."""
+    def restoring(self, generations: Sequence[Generation]) -> Taking:
+        """The same in two steps: globals have their values at once, while the plugins are not
+        constructed yet."""
+        restoring = Restoring(self, generations)
+        restoring.begin()
+        return Taking(self, restoring, generations)
+
+    def taken(self, restoring: Restoring, generations: Sequence[Generation]) -> Restored:
+        """The second step."""
+        loaded = restoring.finish()
+        self._waiting = loaded.waiting
         kinds = {g.key: type(g.plugin) for g in generations}
-        for place in self._handed_on & values.keys():
+        for place in self._handed_on & loaded.values.keys():
             key, name = place
             if key in kinds and is_made_anew(self._kinds[key], kinds[key], name):
-                del values[place]
+                del loaded.values[place]
                 self._move(place, changed=False)
+        for place in loaded.undeclared:
+            self._move(place, changed=False)
+        for (key, name), value in loaded.values.items():
+            if id(value) in loaded.unmatched and name != CUSTOM:
+                kept = self.kept[key]
+                self.kept[key] = replace(kept, passed=kept.passed | {name})
+        return Restored.of(loaded.values, lost=loaded.lost)
 
-    def _binds(self, binding: _Binding, place: Place) -> bool:
-        dumped, capture = self._dump({place: self._values[place]})
-        try:
-            binding.load(dumped, capture.passed)
-        except Exception:  # noqa: BLE001 - a plugin's __setstate__ may raise anything
-            return False
-        return True
-
-
-class _AsItIs:
-    """Wraps a value that goes by reference, whatever it is."""
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-    def __reduce__(self) -> Any:
-        raise TypeError("goes by reference")
-
-
-class _Binding:
-    """Where captured names are looked up: in the modules and objects of new generations."""
-
-    def __init__(self, generations: Sequence[Generation]) -> None:
-        self.unmatched: set[int] = set()
-        self._tables = {g.key: g.table for g in generations}
-        self._substitutes = {
-            f"{g.key}:{part}": value for g in generations for part, value in counterparts(g).items()
+    @property
+    def notes(self) -> list[str]:
+        """What people should know of the values that were captured."""
+        names = {
+            f"{kind.__module__}.{kind.__qualname__}"
+            for kind in self.dumped.capture.passed
+            if isinstance(kind, type) and self.dumped.capture.is_replaced(kind.__module__)
         }
+        return [
+            f"state: instances of {name} stay of the old class: the new code does not know it "
+            "under that name"
+            for name in sorted(names)
+        ]
 
-    def load(self, dumped: bytes, passed: list[Any]) -> dict[Place, Any]:
-        """Raises whatever a plugin's `__setstate__` raises, Vanished, or pickle's errors."""
-        release = Release(
-            dumped,
-            passed=passed,
-            substitutes=self._substitutes,
-            find_module=self._find_module,
-        )
-        values: dict[Place, Any] = release.load_all()
-        self.unmatched |= release.unmatched
-        return {p: v.value if isinstance(v, _AsItIs) else v for p, v in values.items()}
-
-    def _find_module(self, name: str) -> types.ModuleType:
-        table = self._tables.get(name.split(".")[1])
-        if table is None:
-            return next(iter(self._tables.values())).module_for(name)
-        return table.load(name)
+    def hand_over(self) -> None:
+        """The successors are live: what waits in queues that they share is made theirs."""
+        for waiting, before, after in self._waiting:
+            exchange(waiting, before, after)
 
 
 @dataclass(frozen=True, slots=True)
-class Restored:
-    """Values for the new generations: `attributes` by plugin and name, `custom` by plugin for
-    `restore_persistent_state()`; `lost` are names by plugin."""
+class Taking:
+    """A restoring of which the second step is to be done."""
 
-    attributes: Mapping[str, Mapping[str, Any]]
-    custom: Mapping[str, Any]
-    lost: Mapping[str, frozenset[str]]
+    snapshot: Snapshot
+    restoring: Restoring
+    generations: Sequence[Generation]
 
-    @classmethod
-    def of(cls, values: Mapping[Place, Any], *, lost: Collection[Place]) -> Restored:
-        keys = {key for key, _ in [*values, *lost]}
-        return cls(
-            {k: {n: v for (o, n), v in values.items() if o == k and n != _CUSTOM} for k in keys},
-            {k: v for (k, n), v in values.items() if n == _CUSTOM},
-            {k: frozenset(n for o, n in lost if o == k) for k in keys},
-        )
+    def finish(self) -> Restored:
+        """All values; the plugins are constructed."""
+        return self.snapshot.taken(self.restoring, self.generations)
 
 
-def baseline_after(generation: Generation, restored: Mapping[str, Any]) -> Baseline:
-    """What the state is compared with at the next reload. `restored` are the values that were
-    put in and are to count as changed at run time while they are the same objects."""
-    state = state_of(generation)
-    sticky = frozenset(n for n, v in restored.items() if n in state and state[n] is v)
-    fresh = {name: value for name, value in state.items() if name not in sticky}
-    return Baseline(fingerprints=fingerprints(generation, fresh), sticky=sticky)
+def _needs_plugins(capture: Capture) -> bool:
+    """True when the first part leads to what is there only when its plugin was constructed."""
+    return any(key.partition(":")[2] not in _AT_CONSTRUCTION for key in capture.reached[0])
 
 
-def settle(
-    generation: Generation, restored: Mapping[str, Any], passed: Iterable[str], old: Baseline
-) -> dict[str, Any]:
-    """After `initialize()`: decides each restored attribute that it reassigned, and gives the
-    restored values that stand."""
-    plugin = generation.plugin
-    state = state_of(generation)
-    standing: dict[str, Any] = {}
-    for name, value in restored.items():
-        now = state.get(name)
-        winner = after_initialize(
-            same_object=name in state and now is value,
-            passed=name in passed,
-            reset=name in state and _equals(old, generation, name, now),
-            read_by_initialize=name not in state or reads(type(plugin), "initialize", name),
-        )
-        if winner is Winner.RUN_TIME:
-            if now is not value:
-                setattr(plugin, name, value)
-            standing[name] = value
-    return standing
+def _held_elsewhere(values: dict[Place, Any]) -> dict[Place, Any]:
+    """Those of `values` that more refers to than their own attribute or global and this mapping;
+    only these can be shared."""
+    control: dict[Place, Any] = {("", ""): object()}
+    owner = list(control.values())
+    alone = max(_references(control).values())
+    owner.clear()
+    return {p: values[p] for p, count in _references(values).items() if count > alone}
 
 
-def _equals(baseline: Baseline, generation: Generation, name: str, value: Any) -> bool:
-    return baseline.fingerprints.get(name) == fingerprints(generation, {name: value})[name]
+def _references(values: dict[Place, Any]) -> dict[Place, int]:
+    return {place: sys.getrefcount(value) for place, value in values.items()}

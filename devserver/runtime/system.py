@@ -14,8 +14,9 @@ from devserver.runtime.bridge import GenerationHost, RunTimeStore
 from devserver.runtime.code_cache import CodeCache
 from devserver.runtime.events import EventBus
 from devserver.runtime.gate import Gate
-from devserver.runtime.generation import Generation, LiveGenerations
+from devserver.runtime.generation import Generation
 from devserver.runtime.importing import ImportModule
+from devserver.runtime.live import LiveGenerations
 from devserver.runtime.log_handlers import attached
 from devserver.runtime.loop import PluginLoop
 from devserver.runtime.modules import ROOT, ModuleTable, PluginFinder
@@ -23,7 +24,9 @@ from devserver.runtime.patches import PatchBoard
 from devserver.runtime.project import Project
 from devserver.runtime.registry import Registry
 from devserver.runtime.services import ServiceDirectory
+from devserver.runtime.surroundings import Surroundings
 from devserver.runtime.tracebacks import format_error
+from devserver.runtime.uncaught import UncaughtErrors
 
 _log = logging.getLogger("devserver.plugins")
 
@@ -42,9 +45,11 @@ class PluginSystem:
         self.code = CodeCache(project.cache)
         self.live = LiveGenerations()
         self.patches = PatchBoard()
+        self.surroundings = Surroundings()
         self.manager: Any = None
         self._finder = PluginFinder(self._table_for_import)
         self._import_module = ImportModule()
+        self._uncaught = UncaughtErrors(self.report)
         self._staging: Mapping[str, ModuleTable] = {}
         self._before: dict[str, ModuleType] = {}
 
@@ -58,11 +63,15 @@ class PluginSystem:
         sys.modules[ROOT] = root
         sys.meta_path.insert(0, self._finder)
         self._import_module.install()
+        self._uncaught.install()
+        self.surroundings.start()
 
     def stop(self) -> None:
         """Stops the loop and leaves the interpreter's imports as they were."""
         self.bus.stop()
         self.loop.stop()
+        self.surroundings.stop()
+        self._uncaught.uninstall()
         self._import_module.uninstall()
         if self._finder in sys.meta_path:
             sys.meta_path.remove(self._finder)
@@ -110,6 +119,7 @@ class PluginSystem:
             table=ModuleTable(source, cache=self.code, resolve=resolve),
             config=config,
         )
+        self.surroundings.open(generation.table)
         if predecessor is not None:
             generation.counters = predecessor.counters
             generation.connections = dict(predecessor.connections)

@@ -24,6 +24,10 @@ class BasePlugin:
 
     Public attributes of the instance are its state and live through reloads: a value changed at
     run time is kept, one that was not takes the new code's value. `_private` ones start anew.
+    `PERSISTENT = ("cache", "counter")` in any module of the plugin does the same for globals of
+    that module. They have their kept values before the plugin is constructed, so
+    `self.cache = cache` in `__init__` shares the kept object, and so does whoever imported it;
+    attributes get theirs between `on_load` and `initialize`.
 
     A plugin can be constructed and tested without a host; a helper that needs one then raises
     HostRequired.

@@ -14,6 +14,7 @@ from devserver.web.dashboard import Dashboard
 from devserver.web.encoding import JSON
 from devserver.web.errors import install_error_pages
 from devserver.web.gatekeeper import Gatekeeper, GateSettings
+from devserver.web.metrics import Metrics
 from devserver.web.ports import Control
 from devserver.web.stream import EventStream
 
@@ -45,6 +46,7 @@ def create_web_app(
         ManagementApi(control=control),
         EventStream(control=control, stopping=stopping),
         Dashboard(control=control),
+        Metrics(control=control),
     ):
         app.register_blueprint(part.blueprint())
     install_error_pages(app)

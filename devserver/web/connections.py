@@ -12,11 +12,13 @@ class Connections:
 
     A connection is idle between requests (and while a request's head has not arrived in full);
     idle ones are ended at once by `end_idle`, busy ones end by themselves with their answer.
+    Those that have begun to send events would go on for ever: `cut_streams` ends them.
     """
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._doing: dict[socket.socket, str | None] = {}
+        self._streams: set[socket.socket] = set()
         self._ending = False
 
     def add(self, connection: socket.socket) -> None:
@@ -26,18 +28,38 @@ class Connections:
     def remove(self, connection: socket.socket) -> None:
         with self._changed:
             self._doing.pop(connection, None)
+            self._streams.discard(connection)
             self._changed.notify_all()
 
     def idle(self, connection: socket.socket) -> bool:
         """Marks the connection as waiting for a request; False when it is to end instead."""
         with self._changed:
             self._doing[connection] = None
+            self._streams.discard(connection)
             return not self._ending
 
     def busy(self, connection: socket.socket, request: str) -> None:
         """Marks the connection as answering `request` (`GET /users/`)."""
         with self._changed:
             self._doing[connection] = request
+
+    def streams(self, connection: socket.socket) -> None:
+        """The answer on this connection is events, without an end of its own."""
+        with self._changed:
+            if connection in self._doing:
+                self._streams.add(connection)
+
+    def cut_streams(self) -> None:
+        """Ends those that send events and forgets them: what waits for the next one may wait for
+        ever."""
+        with self._changed:
+            cut = list(self._streams)
+            self._streams.clear()
+            for connection in cut:
+                self._doing.pop(connection, None)
+            self._changed.notify_all()
+        for connection in cut:
+            _shut(connection, socket.SHUT_RDWR)
 
     def end_idle(self) -> None:
         """Ends the idle connections now and every other one after its present answer."""

@@ -16,6 +16,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.serving import WSGIRequestHandler
 from werkzeug.wsgi import LimitedStream
 
+from devserver.web.body import ChunkedBody, TimedReader
 from devserver.web.head import MAX_HEADERS, MAX_LINE, HeadRefused, RequestHead, parse_head
 from devserver.web.response import PeerGone, ResponseWriter
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 CONNECTION_MEMO = "devserver.connection"
 """The environ key of a dict that lives as long as the connection."""
 
+_BUFFER = 64 * 1024
 _IDLE_SECONDS = 120.0
 _HEAD_SECONDS = 20.0
 _BODY_SECONDS = 60.0
@@ -50,6 +52,9 @@ class RequestHandler(WSGIRequestHandler):
     def setup(self) -> None:
         super().setup()
         self.memo: dict[str, Any] = {}
+        self._reader = TimedReader(self.connection)
+        self.rfile.close()
+        self.rfile = io.BufferedReader(self._reader, _BUFFER)
 
     def handle(self) -> None:
         self.close_connection = False
@@ -76,12 +81,13 @@ class RequestHandler(WSGIRequestHandler):
         self.run_wsgi()
 
     def _wait_for_request(self) -> bool:
-        self.connection.settimeout(_IDLE_SECONDS)
+        self._reader.limit(step=_IDLE_SECONDS)
         return bool(cast(io.BufferedReader, self.rfile).peek(1))
 
     def _read_head(self) -> RequestHead | None:
         """The next head, or None when the client went away in the middle of it."""
-        self.connection.settimeout(_HEAD_SECONDS)
+        # For all of it: who sends a byte now and then holds a thread no longer than others.
+        self._reader.limit(step=_HEAD_SECONDS, total=_HEAD_SECONDS)
         line = self._read_line()
         if line in (b"\r\n", b"\n"):
             line = self._read_line()
@@ -116,14 +122,14 @@ class RequestHandler(WSGIRequestHandler):
 
     def run_wsgi(self) -> None:
         """Runs the application for the head that was read."""
-        self.connection.settimeout(_BODY_SECONDS)
+        self._reader.limit(step=_BODY_SECONDS)
         try:
             environ = self._make_environ()
         except ValueError:
             self._refuse(HeadRefused(400, "malformed request target", "it is not a valid URL"))
             return
         began = time.perf_counter()
-        body: io.RawIOBase = environ["wsgi.input"]
+        body: IO[bytes] = environ["wsgi.input"]
         writer = ResponseWriter(
             send=self._send,
             method=self.head.method,
@@ -141,8 +147,12 @@ class RequestHandler(WSGIRequestHandler):
     def _make_environ(self) -> WSGIEnvironment:
         environ = self.make_environ()
         environ[CONNECTION_MEMO] = self.memo
-        if self.head.length is not None:
-            environ["wsgi.input"] = LimitedStream(cast("IO[bytes]", self.rfile), self.head.length)
+        rfile = cast("io.BufferedReader", self.rfile)
+        if self.head.length is None:
+            body = ChunkedBody(rfile.readline, rfile.read1)
+            environ["wsgi.input"] = io.BufferedReader(body, _BUFFER)
+        else:
+            environ["wsgi.input"] = LimitedStream(cast("IO[bytes]", rfile), self.head.length)
         if self.headers.get("Expect", "").strip().lower() == "100-continue":
             self._send(b"HTTP/1.1 100 Continue\r\n\r\n")
         return environ
@@ -160,6 +170,8 @@ class RequestHandler(WSGIRequestHandler):
                 parts = self.server.app(environ, writer.start_response)
                 for part in parts:
                     writer.write(part)
+                    if writer.is_event_stream and self._ends_with_server():
+                        break
                 writer.finish()
             finally:
                 close = getattr(parts, "close", None)
@@ -174,17 +186,23 @@ class RequestHandler(WSGIRequestHandler):
             return False
         return True
 
-    def _prepare_for_next(self, body: io.RawIOBase, *, keep_alive: bool) -> None:
+    def _ends_with_server(self) -> bool:
+        """Events never come to an end of their own: they end when a stop begins, and who listens
+        connects again."""
+        self.dev_server.connections.streams(self.connection)
+        return self.dev_server.is_stopping
+
+    def _prepare_for_next(self, body: IO[bytes], *, keep_alive: bool) -> None:
         if not self._drain(body):
             self._linger()
         elif keep_alive:
             self.close_connection = False
 
-    def _drain(self, body: io.RawIOBase) -> bool:
+    def _drain(self, body: IO[bytes]) -> bool:
         """Reads what the application left of the body, so that the next request can follow;
         False when that is too much or fails."""
         try:
-            self.connection.settimeout(_LINGER_SECONDS)
+            self._reader.limit(step=_LINGER_SECONDS, total=_LINGER_SECONDS)
             left = _DRAIN_BYTES
             while left > 0:
                 piece = body.read(min(left, 65536))

@@ -76,6 +76,14 @@ class Control(Protocol):
         """`{"watching": bool, "mode": "native" | "polling" | "off"}`."""
         ...
 
+    def queued(self) -> int:
+        """How many commands wait for the reloader."""
+        ...
+
+    def leaks(self, name: str, *, look: bool = False) -> list[dict[str, Any]]:
+        """Old generations of the plugin that somebody holds, with the holder."""
+        ...
+
     def live_generations(self, name: str) -> list[int]:
         """The numbers of the plugin's generations that still exist, the oldest first."""
         ...

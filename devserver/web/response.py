@@ -30,6 +30,7 @@ class ResponseWriter:
         self._method = method
         self._version = version
         self._status = ""
+        self._kind = ""
         self._headers: list[tuple[str, str]] | None = None
         self._chunked = False
         self._remaining: int | None = None
@@ -41,6 +42,11 @@ class ResponseWriter:
     def status(self) -> int:
         """The answer's status code, 0 while there is none."""
         return int(self._status[:3]) if self._status else 0
+
+    @property
+    def is_event_stream(self) -> bool:
+        """True for an answer of server-sent events."""
+        return self._kind == "text/event-stream"
 
     def start_response(
         self,
@@ -57,6 +63,8 @@ class ResponseWriter:
             raise AssertionError(f"status {status!r} does not begin with a code")
         self._status = status
         self._headers = list(headers)
+        kinds = [value for name, value in headers if name.lower() == "content-type"]
+        self._kind = "".join(kinds).partition(";")[0].strip().lower()
         return self.write
 
     def write(self, data: bytes) -> None:

@@ -73,6 +73,8 @@ class DevHTTPServer(ThreadedWSGIServer):
         deadline = time.monotonic() + grace
         self._close_doors()
         self.connections.end_idle()
+        self.connections.wait_until_none(min(grace, _LET_GO_SECONDS))
+        self.connections.cut_streams()
         if self.connections.wait_until_none(deadline - time.monotonic()):
             return ()
         return self.stop_now()

@@ -85,6 +85,7 @@ def reload_info(control: Control, record: PluginRecord) -> dict[str, Any]:
     return {
         **_identity(record),
         "live_generations": list(control.live_generations(record.name)),
+        "leaks": list(control.leaks(record.name)),
         "last_loaded": _moment(record),
         "reload_count": record.reload_count,
         "diagnostics": [d.to_json() for d in record.diagnostics],

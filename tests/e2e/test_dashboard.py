@@ -16,7 +16,7 @@ sync_api = pytest.importorskip("playwright.sync_api")
 from web_fakes import SYNTAX, FakeControl, outcome, record  # noqa: E402 - the path comes first
 
 from devserver.core.lifecycle import PluginStatus  # noqa: E402
-from devserver.core.outcome import Result, Step  # noqa: E402
+from devserver.core.outcome import Result, StateReport, Step  # noqa: E402
 from devserver.runtime.registry import Edge  # noqa: E402
 from devserver.web.app import create_web_app  # noqa: E402
 from devserver.web.gatekeeper import GateSettings  # noqa: E402
@@ -126,6 +126,16 @@ def test_a_reload_appears_by_itself_and_is_announced(
     told = page.inner_text(".told")
     assert "count" in told
     assert "greeting" in told
+
+
+def test_state_that_a_reload_lost_is_named_without_unfolding_it(
+    page: Any, server: DevHTTPServer, control: FakeControl
+) -> None:
+    visit(page, server)
+    lost = StateReport(kept=("count",), lost=("cache", "orders.store:sessions"))
+    control.journal.record(outcome("users", state=lost))
+    page.wait_for_selector('.entry[data-result="reloaded"]')
+    assert "State lost: cache, orders.store:sessions" in page.inner_text(".entry summary")
 
 
 def test_a_refused_change_shows_its_code_frame_until_it_is_fixed(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import shutil
+import sys
 import tempfile
 import threading
 from dataclasses import dataclass, replace
@@ -378,16 +378,31 @@ class EditMachine(RuleBasedStateMachine):
         return [*((r.name, str(r.status), r.reason) for r in records), *last]
 
     def _nothing_leaks(self) -> None:
-        def lives_once() -> bool:
-            gc.collect()
-            live = self.lab.running.system.live
-            return all(live.numbers(n) == [self.lab.generation(n).number] for n in NEEDS)
+        control = self.lab.running.control
 
-        wait_for(lives_once, "no generation but the serving ones exists")
+        def lives_once() -> bool:
+            _forget_modules()
+            return all(self.lab.live(n) == [self.lab.generation(n).number] for n in NEEDS)
+
+        try:
+            wait_for(lives_once, "no generation but the serving ones exists")
+        except AssertionError as error:
+            raise AssertionError(
+                f"{error}: {[control.leaks(n, look=True) for n in NEEDS]}"
+            ) from None
         wait_for(
             lambda: len(_threads()) <= self.threads + 1,  # the hooks' worker, once one was needed
             f"threads are as many as at the start: {_threads()}",
         )
+
+
+def _forget_modules() -> None:
+    """Hypothesis remembers every module that it took constants from."""
+    seen = getattr(
+        sys.modules.get("hypothesis.internal.constants_ast"), "constants_from_module", None
+    )
+    if seen is not None:
+        seen.cache_clear()
 
 
 def _threads() -> list[threading.Thread]:

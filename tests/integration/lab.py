@@ -108,6 +108,13 @@ class Lab:
         path.write_text(text)
         return path
 
+    def replace(self, place: str, text: str) -> Path:
+        """Writes in one step, as careful editors do: nobody ever sees half of it."""
+        path = self.path(place)
+        beside = path.with_name(f".{path.name}.new")
+        beside.write_text(text)
+        return beside.replace(path)
+
     def settings(self, text: str) -> None:
         """config/hot-loading.yaml, without its first line."""
         self.write("/config/hot-loading.yaml", "hot_loading:\n" + textwrap.indent(text, "  "))

@@ -54,7 +54,7 @@ def test_one_that_falls_ill_is_replaced_by_the_very_old_version(lab: Lab) -> Non
     assert back.trigger == "probation"
     assert "it coughs" in str(back.error)
     assert back.serving == {"users": 1, "orders": 1}
-    assert lab.running.control.pending() == ["users"]
+    wait_for(lambda: lab.running.control.pending() == ["users"], "what is kept for later")
     wait_for(lambda: lab.live("users") == [1], "the new one is gone")
     outcome = lab.save(("users", users(3)))
     assert outcome is not None

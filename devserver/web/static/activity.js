@@ -39,7 +39,7 @@ function updateEntry(item, entry) {
     item.dataset.result = entry.result;
     const details = item.firstElementChild;
     details.outcome = entry;
-    fill(details.firstElementChild, headOf(entry), barOf(entry), whyOf(entry));
+    fill(details.firstElementChild, headOf(entry), barOf(entry), whyOf(entry), lossOf(entry));
     details.lastElementChild.replaceChildren();
     tellMore(details);
   }
@@ -95,6 +95,12 @@ function whyOf(outcome) {
   const why = outcome.success ? where : outcome.error || outcome.diagnostics[0]?.message || outcome.message;
   return el("div", { className: "why" }, el("span", { className: "what", title: why }, why),
     timeOf(outcome.time * 1000));
+}
+
+/** What was neither kept nor passed on is not folded away. */
+function lossOf(outcome) {
+  const { lost } = outcome.state;
+  return lost.length > 0 && el("div", { className: "loss" }, `State lost: ${lost.join(", ")}`);
 }
 
 function tellMore(details) {

@@ -23,9 +23,15 @@ def pipes() -> Iterator[Pipes]:
 
 
 def watched(pipes: Pipes, body: str, *, control: Channel | None = None, time: float = 20) -> Ended:
-    """The end of a process that runs `body`, in which `tell(text)` writes a report."""
+    """The end of a process that runs `body`, in which `tell(text)` writes lines of a report and
+    `write(text)` to the same place."""
     report, output, stacks = pipes.theirs
-    begin = f"import os, signal\ntell = lambda text: os.write({report}, text)\nSTACKS = {stacks}\n"
+    begin = f"""
+import os, signal
+write = lambda text: os.write({report}, text)
+tell = lambda text: [write(b"{pipes.mark}" + line) for line in text.splitlines(keepends=True)]
+STACKS = {stacks}
+"""
     process = subprocess.Popen(
         [sys.executable, "-S", "-c", begin + body],
         stdout=output,
@@ -49,6 +55,17 @@ def test_what_is_no_report_of_ours_is_passed_over(pipes: Pipes, garbage: str) ->
     text = f"{garbage}\n\xff\n".encode("latin-1") + b'{"entry": 1}\n{"passed": []}\n'
     ended = watched(pipes, f"tell({text!r})")
     assert (ended.end, ended.entry) == (End.PASSED, 1)
+
+
+def test_what_does_not_bear_the_mark_is_not_believed(pipes: Pipes) -> None:
+    body = """
+tell(b'{"entry": 0}\\n')
+write(b'{"passed": []}\\n{"failure": {}}\\n' + b"x" * 5_000_000)
+tell(b'\\n{"entry": 1}\\n')
+os._exit(5)
+"""
+    ended = watched(pipes, body)
+    assert (ended.end, ended.status, ended.entry) == (End.EXITED, 5, 1)
 
 
 def test_a_report_without_an_end_is_not_kept_without_one(pipes: Pipes) -> None:

@@ -409,7 +409,6 @@ def test_a_fault_of_ours_is_logged_and_not_shown(
         ("POST", "/admin/plugins/install"),
         ("GET", "/docs"),
         ("GET", "/openapi.json"),
-        ("GET", "/metrics"),
         ("GET", "/plugins/config?plugin=orders"),
         ("GET", "/nobody/here"),
         ("GET", "/api//plugins/%00"),

@@ -41,6 +41,7 @@ CONTROL = (
 OPEN = (
     ("GET", "/api/hot-reload/status"),
     ("GET", "/static/devserver/nothing.css"),
+    ("GET", "/metrics"),
     ("GET", "/nobody/here"),
     ("GET", "/users/list"),
     ("POST", "/users/list"),

@@ -141,5 +141,11 @@ class FakeControl:
     def watch_status(self) -> Mapping[str, Any]:
         return self.watch
 
+    def queued(self) -> int:
+        return 0
+
+    def leaks(self, name: str, *, look: bool = False) -> list[dict[str, Any]]:
+        return []
+
     def live_generations(self, name: str) -> list[int]:
         return [3]
