@@ -79,9 +79,10 @@ def failed_step(outcome: Outcome) -> str:
 
 
 def companions(outcome: Outcome) -> tuple[str, ...]:
-    """What was reloaded together with the plugin that the outcome is told for."""
+    """What shared the fate of the plugin that the outcome is told for."""
     main = normalise(outcome.plugin)
-    return tuple(name for name in outcome.reloaded if normalise(name) != main)
+    fellows = outcome.removed if was_removed(outcome) else outcome.reloaded
+    return tuple(name for name in fellows if normalise(name) != main)
 
 
 def was_removed(outcome: Outcome) -> bool:

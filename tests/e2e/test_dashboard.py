@@ -188,6 +188,26 @@ def test_the_reload_button_reloads_by_keyboard_too(
     assert page.evaluate("document.activeElement.closest('tr').dataset.key") == "users"
 
 
+def test_a_disabled_plugin_has_a_button_that_enables_it(
+    page: Any, server: DevHTTPServer, control: FakeControl
+) -> None:
+    control.add(record("users", PluginStatus.DISABLED))
+    visit(page, server)
+    assert page.inner_text(f"{row('users')} .badge") == "disabled"
+    assert page.get_attribute(f"{row('users')} button", "aria-label") == "Enable users"
+    page.click(f"{row('users')} button")
+    page.wait_for_selector('.entry[data-result="reloaded"]')
+    assert control.reload_calls == [("users", False, "api enable")]
+
+
+def test_what_was_disabled_is_told_as_that(
+    page: Any, server: DevHTTPServer, control: FakeControl
+) -> None:
+    control.journal.record(outcome("users", deed="disabled"))
+    visit(page, server)
+    assert page.inner_text(".entry .word") == "disabled"
+
+
 def test_a_reload_that_cannot_be_is_told(
     page: Any, server: DevHTTPServer, control: FakeControl
 ) -> None:

@@ -53,7 +53,7 @@ function headOf(outcome) {
   return el("div", { className: "head" },
     sign(outcome.result, SIGNS[outcome.result] ?? "?"),
     el("span", { className: "names", title: outcome.plugins.join(", ") }, namesOf(outcome.plugins)),
-    el("span", { className: "word" }, WORDS[outcome.result] ?? outcome.result),
+    el("span", { className: "word" }, outcome.deed || (WORDS[outcome.result] ?? outcome.result)),
     generationsOf(outcome),
     el("span", { className: "total" }, ms(outcome.duration_ms)));
 }

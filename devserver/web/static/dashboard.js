@@ -2,7 +2,7 @@
 
 import { renderActivity } from "./activity.js";
 import { el, fill } from "./dom.js";
-import { CallFailed, Feed, get, reload } from "./feed.js";
+import { CallFailed, Feed, enable, get, reload } from "./feed.js";
 import { ms, refreshTimes } from "./format.js";
 import { renderPlugins } from "./plugins.js";
 import { renderProblems } from "./problems.js";
@@ -30,7 +30,11 @@ function draw() {
   drawing = true;
   requestAnimationFrame(() => {
     drawing = false;
-    renderPlugins(state, { onReload: reloadPlugin, onStatus: chooseStatus });
+    renderPlugins(state, {
+      onReload: (name) => act(reload, name),
+      onEnable: (name) => act(enable, name),
+      onStatus: chooseStatus,
+    });
     renderProblems(state, { onAll: toggleProblems });
     renderActivity(state);
     const failing = state.plugins?.filter(isFailing).length ?? 0;
@@ -149,12 +153,12 @@ function announce(outcome) {
   $("announcer").textContent = said;
 }
 
-async function reloadPlugin(name) {
+async function act(deed, name) {
   if (state.busy.has(name)) return;
   state.busy.add(name);
   draw();
   try {
-    await reload(name);
+    await deed(name);
   } catch (error) {
     tell(error);
   } finally {

@@ -50,12 +50,21 @@ export async function get(path) {
   return body;
 }
 
-/** Reloads a plugin and gives the outcome, of a failed reload too; throws CallFailed. */
-export async function reload(name) {
-  const path = `/api/plugins/${encodeURIComponent(name)}/reload?force=true`;
+/** Reloads a plugin; one that could not go live is no failure of the call. Throws CallFailed. */
+export function reload(name) {
+  return act(name, "reload?force=true");
+}
+
+/** Puts a plugin into service; one that could not go live is no failure of the call. Throws
+ * CallFailed. */
+export function enable(name) {
+  return act(name, "enable");
+}
+
+async function act(name, deed) {
+  const path = `/api/plugins/${encodeURIComponent(name)}/${deed}`;
   const { response, body } = await call(path, { method: "POST" });
-  if (body && "result" in body) return body;
-  throw failure(response, body);
+  if (!response.ok && !(body && "result" in body)) throw failure(response, body);
 }
 
 async function call(path, options) {

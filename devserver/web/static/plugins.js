@@ -74,7 +74,10 @@ function newRow(actions) {
   const cell = (label, className = "") => el("td", { className, "data-label": label });
   const row = el("tr");
   const button = el("button", { type: "button", className: "reload", on: {
-    click: () => actions.onReload(row.dataset.key),
+    click: () => {
+      const act = isOut(row.dataset.status) ? actions.onEnable : actions.onReload;
+      act(row.dataset.key);
+    },
   } });
   row.append(
     el("th", { scope: "row" }), cell("Status"), cell("Generation", "number"),
@@ -102,10 +105,16 @@ function updateRow(row, plugin) {
   const button = action.firstElementChild;
   // Not `disabled`: that would take the focus away from the keyboard.
   button.setAttribute("aria-disabled", String(plugin.busy));
-  button.setAttribute("aria-label", `Reload ${plugin.name}`);
+  const [deed, sign] = isOut(plugin.shown) ? ["Enable", "▶"] : ["Reload", "↻"];
+  button.setAttribute("aria-label", `${deed} ${plugin.name}`);
   button.setAttribute("aria-busy", String(plugin.busy));
-  fill(button, el("span", { className: "spin", "aria-hidden": "true" }, "↻"),
-    el("span", { className: "wide" }, " Reload"));
+  fill(button, el("span", { className: "spin", "aria-hidden": "true" }, sign),
+    el("span", { className: "wide" }, ` ${deed}`));
+}
+
+/** True for a plugin that the operator keeps out of service. */
+function isOut(status) {
+  return status === "disabled" || status === "registered";
 }
 
 export function badge(status) {

@@ -148,6 +148,21 @@ def test_new_and_vanished_plugins_are_told_apart() -> None:
     assert "removed=users" in plain(gone)[0]
 
 
+def test_what_was_disabled_along_with_a_plugin_is_named() -> None:
+    disabled = outcome(
+        generation=0,
+        reloaded=(),
+        removed=("users", "orders"),
+        serving={},
+        steps=(),
+        changes=(),
+        routes_after=0,
+        deed="disabled",
+    )
+    assert drawn(disabled) == ["✓ users + orders disabled 41 ms routes -2"]
+    assert "deed=disabled" in plain(disabled)[0]
+
+
 def test_nothing_is_said_when_nothing_changed() -> None:
     assert drawn(outcome(Result.UNCHANGED)) == []
     assert plain(outcome(Result.UNCHANGED)) == []
