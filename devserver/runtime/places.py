@@ -76,7 +76,7 @@ class Look:
 
     lists: tuple[tuple[Any, ...], ...]
     slots: tuple[Any, ...]
-    environment: dict[str, str]
+    environment: dict[bytes | str, bytes | str]
     modules: int
 
     @classmethod
@@ -84,17 +84,25 @@ class Look:
         return cls(
             tuple(tuple(listing.get()) for listing in LISTINGS),
             tuple(slot.get() for slot in SLOTS),
-            dict(os.environ),
+            _environment(),
             len(sys.modules),
+        )
+
+    def _is_like(self, after: Look) -> bool:
+        return (
+            all(map(_are_same, self.lists, after.lists))
+            and _are_same(self.slots, after.slots)
+            and self.environment == after.environment
         )
 
     def until(self, after: Look) -> Iterator[Inserted | Removed | Replaced]:
         """What has changed; without what libraries did that were imported meanwhile: they stay,
         and so does theirs."""
+        if self._is_like(after):
+            return
         imported = _libraries(list(sys.modules)[self.modules :])
         for listing, old, new in zip(LISTINGS, self.lists, after.lists, strict=True):
-            # An equal string in the place of another one is a change.
-            if len(old) != len(new) or any(map(is_not, old, new)):
+            if not _are_same(old, new):
                 yield from (
                     c for c in _edits(listing, old, new) if module_of(c.item) not in imported
                 )
@@ -106,7 +114,22 @@ class Look:
                 was = self.environment.get(name, MISSING)
                 value = after.environment.get(name, MISSING)
                 if was != value:
-                    yield Replaced(variable(name), value, was)
+                    yield Replaced(variable(os.fsdecode(name)), _text(value), _text(was))
+
+
+def _are_same(old: tuple[Any, ...], new: tuple[Any, ...]) -> bool:
+    """True for the same objects; an equal string in the place of another one is a change."""
+    return len(old) == len(new) and not any(map(is_not, old, new))
+
+
+def _environment() -> dict[bytes | str, bytes | str]:
+    """All variables; as the process has them, which takes no decoding."""
+    held: dict[bytes | str, bytes | str] = getattr(os.environ, "_data", os.environ)
+    return dict(held)
+
+
+def _text(value: Any) -> Any:
+    return value if value is MISSING else os.fsdecode(value)
 
 
 def _libraries(modules: list[str]) -> frozenset[str]:
