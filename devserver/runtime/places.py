@@ -124,7 +124,7 @@ def _are_same(old: tuple[Any, ...], new: tuple[Any, ...]) -> bool:
 
 def _environment() -> dict[bytes | str, bytes | str]:
     """All variables; as the process has them, which takes no decoding."""
-    held: dict[bytes | str, bytes | str] = getattr(os.environ, "_data", os.environ)
+    held: Any = getattr(os.environ, "_data", os.environ)
     return dict(held)
 
 
