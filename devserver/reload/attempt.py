@@ -12,8 +12,9 @@ from devserver.core.outcome import Result
 from devserver.core.settings import Settings
 from devserver.reload.catalog import Catalog, Reading
 from devserver.reload.plan import Action, PlanEntry, ReloadPlan
+from devserver.reload.progress import Ended
 from devserver.reload.steps import Stopwatch
-from devserver.reload.transaction import Ended, Transaction
+from devserver.reload.transaction import Transaction
 from devserver.reload.trial import Trial
 from devserver.runtime.hooks import HookRunner
 from devserver.runtime.registry import Edge

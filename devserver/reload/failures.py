@@ -59,7 +59,7 @@ def hook_failed(plan: ReloadPlan, error: PluginHookFailed) -> Diagnostic:
     )
 
 
-def unexpected(plan: ReloadPlan, error: Exception) -> Diagnostic:
+def unexpected(plan: ReloadPlan, error: BaseException) -> Diagnostic:
     """Something was raised outside of a hook: plugin code hides in properties and reprs."""
     return diagnostic_for(
         error,

@@ -15,7 +15,6 @@ WITHOUT_EVENTS = frozenset(
 )  # fmt: skip
 """Types of mounts whose changes, made elsewhere, raise no events here."""
 
-_LOCK_SECONDS = 10.0
 _MOUNTS = Path("/proc/mounts")
 
 
@@ -46,39 +45,3 @@ def _kind_of(folder: str, mounts: list[tuple[str, str]]) -> str:
         if inside and len(point) >= len(best[0]):
             best = (point, kind)
     return best[1]
-
-
-class IndexLock:
-    """git's lock file, which is there while git writes many files.
-
-    It is looked for in the repository that holds `project_root`. One that a crash left behind
-    counts for ten seconds only.
-    """
-
-    def __init__(self, project_root: Path) -> None:
-        self._path = _find_index_lock(project_root)
-        self._seen: tuple[int, int] | None = None
-        self._since = 0.0
-
-    def is_held(self, now: float) -> bool:
-        """True while git is at work; `now` is monotonic seconds."""
-        try:
-            found = self._path.stat()
-        except OSError:
-            self._seen = None
-            return False
-        identity = (found.st_ino, found.st_mtime_ns)
-        if identity != self._seen:
-            self._seen, self._since = identity, now
-        return now - self._since < _LOCK_SECONDS
-
-
-def _find_index_lock(project_root: Path) -> Path:
-    for folder in (project_root, *project_root.parents):
-        entry = folder / ".git"
-        if entry.is_dir():
-            return entry / "index.lock"
-        if entry.is_file():  # a linked worktree or a submodule: `gitdir: PATH`
-            text = entry.read_text(encoding="utf-8", errors="replace")
-            return folder / text.partition(":")[2].strip() / "index.lock"
-    return project_root / ".git" / "index.lock"

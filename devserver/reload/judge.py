@@ -15,11 +15,11 @@ from devserver.reload.attempt import Attempt, Attempts
 from devserver.reload.catalog import Catalog, Reading
 from devserver.reload.pending import Pending, Refused
 from devserver.reload.probation import Period, Probation
+from devserver.reload.progress import Ended
 from devserver.reload.queue import ProbationFailed
 from devserver.reload.recorder import Cause, Recorder
 from devserver.reload.reinstatement import reinstate
 from devserver.reload.steps import Stopwatch
-from devserver.reload.transaction import Ended
 from devserver.reload.trial import Superseded
 from devserver.reload.withdrawal import withdraw
 from devserver.runtime.registry import SystemView

@@ -15,10 +15,10 @@ from devserver.reload.catalog import Catalog
 from devserver.reload.judge import Judge
 from devserver.reload.pending import Pending
 from devserver.reload.probation import Probation
+from devserver.reload.progress import Ended
 from devserver.reload.queue import Enable, Withdraw
 from devserver.reload.recorder import Cause, Recorder
 from devserver.reload.steps import Stopwatch
-from devserver.reload.transaction import Ended
 from devserver.reload.withdrawal import Withdrawn, withdraw
 from devserver.runtime.generation import Generation
 from devserver.runtime.registry import PluginRecord

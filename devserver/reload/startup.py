@@ -13,9 +13,9 @@ from devserver.core.settings import Settings
 from devserver.reload.attempt import Attempt, Attempts
 from devserver.reload.catalog import Catalog, Reading
 from devserver.reload.pending import Refused
+from devserver.reload.progress import Ended
 from devserver.reload.recorder import Cause, Recorder
 from devserver.reload.steps import Stopwatch
-from devserver.reload.transaction import Ended
 
 
 def load_each(

@@ -9,8 +9,7 @@ from __future__ import annotations
 import contextvars
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -20,7 +19,8 @@ from devserver.core.lifecycle import PluginStatus
 from devserver.core.merge import qualified
 from devserver.core.outcome import StateReport
 from devserver.core.settings import Settings
-from devserver.reload.exclusive import Exclusives, Fallen
+from devserver.reload.ending import Commit, roll_back
+from devserver.reload.exclusive import Exclusives
 from devserver.reload.failures import (
     TransactionFailed,
     hook_failed,
@@ -29,34 +29,18 @@ from devserver.reload.failures import (
     waited_too_long,
 )
 from devserver.reload.plan import Action, PlanEntry, ReloadPlan
+from devserver.reload.progress import Ended, Progress
 from devserver.reload.staging import Exposure, PeerTables
 from devserver.reload.steps import Stopwatch
 from devserver.reload.trial import Superseded, Trial
-from devserver.runtime.breakpoints import follow_breakpoints
-from devserver.runtime.gate import Hold, hold_all, release, wait_drained
-from devserver.runtime.generation import Baseline, Generation
+from devserver.runtime.gate import hold_all, wait_drained
+from devserver.runtime.generation import Baseline
 from devserver.runtime.hooks import HookRunner
 from devserver.runtime.lifecycle import Lifecycle
 from devserver.runtime.persistent import problems_of
 from devserver.runtime.registry import Edge, PluginRecord, SystemView
-from devserver.runtime.shown_source import show_source
 from devserver.runtime.state import Restored, Snapshot
 from devserver.runtime.system import PluginSystem
-
-
-@dataclass(slots=True)
-class Ended:
-    """How a transaction ended. `retry` is True when the same content may do better later."""
-
-    committed: bool
-    diagnostics: tuple[Diagnostic, ...] = ()
-    error: str | None = None
-    retry: bool = False
-    state: StateReport = field(default_factory=StateReport)
-    notes: list[str] = field(default_factory=list)
-    live: tuple[Generation, ...] = ()
-    gone: tuple[Generation, ...] = ()
-    fallen: tuple[Fallen, ...] = ()
 
 
 class Transaction:
@@ -78,20 +62,22 @@ class Transaction:
         self._hooks = hooks
         self._trial = trial
         self._watch = watch
-        self._peers = PeerTables(system.registry)
-        self._new: dict[str, Lifecycle] = {}
-        self._old = list(plan.outgoing)
-        self._hold: Hold | None = None
-        self._snapshot: Snapshot | None = None
-        self._exclusives = Exclusives(plan, system=system, hooks=hooks)
-        self._reports: dict[str, StateReport] = {}
-        self._notes: list[str] = []
+        self._progress = Progress(
+            plan=plan,
+            system=system,
+            settings=settings,
+            hooks=hooks,
+            peers=PeerTables(system.registry),
+            exclusives=Exclusives(plan, system=system, hooks=hooks),
+            old=list(plan.outgoing),
+        )
 
     def run(self, edges: tuple[Edge, ...] | None) -> Ended:
         """Goes through all steps; `edges` are published with the commit (None: unchanged).
 
         Raises Superseded when the trial hangs and there is newer content.
         """
+        commit = Commit(self._progress, edges)
         try:
             self._try_out()
             with self._watch.step("stage"):
@@ -100,15 +86,16 @@ class Transaction:
                 self._quiesce()
             with self._watch.step("snapshot"):
                 self._take_snapshot()
-            for old in self._old:
+            for old in self._progress.old:
                 # So that who wraps a name wraps what is below the predecessor's wrapper.
                 self._system.patches.suspend(old)
             with self._watch.step("activate"):
-                self._notes += self._exclusives.stop(self._time_left)
+                self._progress.notes += self._progress.exclusives.stop(self._time_left)
                 with self._exposed():
                     self._activate()
             with self._watch.step("verify"), self._exposed():
                 self._verify()
+            commit.prepare()
         except Superseded:
             # Nothing has been touched yet, and there is nothing to tell.
             raise
@@ -116,10 +103,14 @@ class Transaction:
             return self._roll_back(failure.diagnostics, retry=failure.retry)
         except PluginHookFailed as error:
             return self._roll_back((hook_failed(self._plan, error),), retry=error.hook != "import")
-        except Exception as error:  # noqa: BLE001 - plugin code hides in properties and reprs
+        except BaseException as error:  # noqa: BLE001 - plugin code hides in properties and reprs
             return self._roll_back((unexpected(self._plan, error),), retry=False)
         with self._watch.step("commit"):
-            return self._commit(edges)
+            return commit.publish()
+
+    def _roll_back(self, diagnostics: tuple[Diagnostic, ...], *, retry: bool) -> Ended:
+        with self._watch.step("rollback"):
+            return roll_back(self._progress, diagnostics, retry=retry)
 
     # -- the steps -----------------------------------------------------------------------------
 
@@ -137,13 +128,13 @@ class Transaction:
 
     def _stage(self) -> None:
         for entry in self._plan.incoming:
-            self._new[entry.key] = self._lifecycle_of(entry)
-        self._peers.staged = {k: n.generation.table for k, n in self._new.items()}
-        self._peers.removed = frozenset(
+            self._progress.new[entry.key] = self._lifecycle_of(entry)
+        self._progress.peers.staged = {k: n.generation.table for k, n in self._progress.new.items()}
+        self._progress.peers.removed = frozenset(
             e.key for e in self._plan.entries if e.action is Action.UNLOAD
         )
         with self._exposed():
-            for key, lifecycle in self._new.items():
+            for key, lifecycle in self._progress.new.items():
                 with self._watch.step("stage", key):
                     lifecycle.import_modules()
 
@@ -157,7 +148,7 @@ class Transaction:
             candidate=candidate,
             number=entry.number,
             config=entry.config,
-            resolve=self._peers,
+            resolve=self._progress.peers,
             predecessor=entry.old,
         )
         return Lifecycle(
@@ -170,24 +161,28 @@ class Transaction:
     def _time_left(self) -> float:
         """Seconds that the next hook may take: nobody waits longer than `reload.timeout`."""
         limit = self._settings.reload.timeout
-        waited = 0.0 if self._hold is None else self._hold.oldest_wait(time.monotonic())
+        waited = (
+            0.0
+            if self._progress.hold is None
+            else self._progress.hold.oldest_wait(time.monotonic())
+        )
         if waited >= limit:
             raise TransactionFailed((waited_too_long(self._plan, limit),), retry=True)
         return limit - waited
 
     def _exposed(self) -> Any:
-        tables = [n.generation.table for n in self._new.values()]
-        return Exposure(self._system, [g.table for g in self._old], tables)
+        tables = [n.generation.table for n in self._progress.new.values()]
+        return Exposure(self._system, [g.table for g in self._progress.old], tables)
 
     def _quiesce(self) -> None:
-        if not self._old:
+        if not self._progress.old:
             return
         # A net under the time limits of the hooks: who waits is not forgotten.
         self._system.gate.wait_limit = 2 * self._settings.reload.timeout + 5
-        self._hold = hold_all(self._old)
+        self._progress.hold = hold_all(self._progress.old)
         stragglers, gave_up = wait_drained(
-            self._hold,
-            self._old,
+            self._progress.hold,
+            self._progress.old,
             drain_timeout=self._settings.reload.drain_timeout,
             wait_limit=self._settings.reload.timeout,
         )
@@ -195,7 +190,7 @@ class Transaction:
             raise TransactionFailed(
                 (still_busy(self._plan, stragglers, self._settings.reload.timeout),), retry=True
             )
-        self._notes += [f"let go while still running: {f.told()}" for f in stragglers]
+        self._progress.notes += [f"let go while still running: {f.told()}" for f in stragglers]
 
     def _take_snapshot(self) -> None:
         replaced = [e.old for e in self._plan.incoming if e.old is not None]
@@ -212,16 +207,18 @@ class Transaction:
             if answer:
                 custom[generation.key] = answer["value"]
                 generation.persistent = answer
-        self._snapshot = self._limited("snapshot", Snapshot, replaced, custom)
-        self._notes += self._snapshot.notes
+        self._progress.snapshot = self._limited("snapshot", Snapshot, replaced, custom)
+        self._progress.notes += self._progress.snapshot.notes
 
     def _activate(self) -> None:
         view = self._candidate_view()
-        generations = [n.generation for n in self._new.values()]
+        generations = [n.generation for n in self._progress.new.values()]
         taking = None
-        if self._snapshot is not None:
-            taking = self._limited("restoring state", self._snapshot.restoring, generations)
-        for lifecycle in self._new.values():
+        if self._progress.snapshot is not None:
+            taking = self._limited(
+                "restoring state", self._progress.snapshot.restoring, generations
+            )
+        for lifecycle in self._progress.new.values():
             lifecycle.see(view)
             lifecycle.construct()
         restored = Restored({}, {}, {})
@@ -243,8 +240,10 @@ class Transaction:
         )
 
     def _activate_one(self, entry: PlanEntry, restored: Restored) -> None:
-        lifecycle = self._new[entry.key]
-        kept = None if self._snapshot is None else self._snapshot.kept.get(entry.key)
+        lifecycle = self._progress.new[entry.key]
+        kept = (
+            None if self._progress.snapshot is None else self._progress.snapshot.kept.get(entry.key)
+        )
         custom = restored.custom
         lifecycle.on_load()
         state = lifecycle.restore(
@@ -257,12 +256,12 @@ class Transaction:
         before = Baseline() if entry.old is None else entry.old.baseline
         standing = lifecycle.initialize(state, passed, before)
         lifecycle.register()
-        self._notes += problems_of(lifecycle.generation)
+        self._progress.notes += problems_of(lifecycle.generation)
         if kept is not None:
             main = self._plan.main
             lost = restored.lost.get(entry.key, frozenset())
             taken = (kept.changed - lost - frozenset(standing)) & frozenset(state)
-            self._reports[entry.key] = StateReport(
+            self._progress.reports[entry.key] = StateReport(
                 kept=qualified(frozenset(standing) - passed, entry.key, main=main),
                 merged=qualified(kept.unchanged | taken, entry.key, main=main),
                 passed=qualified(frozenset(standing) & passed, entry.key, main=main),
@@ -272,8 +271,8 @@ class Transaction:
     def _candidate_view(self) -> SystemView:
         """The live view as it would be after the commit; hooks see it."""
         view = self._system.registry.view
-        plugins = {k: r for k, r in view.plugins.items() if k not in self._peers.removed}
-        for key, lifecycle in self._new.items():
+        plugins = {k: r for k, r in view.plugins.items() if k not in self._progress.peers.removed}
+        for key, lifecycle in self._progress.new.items():
             known = plugins.get(key) or PluginRecord(
                 name=lifecycle.generation.name, status=PluginStatus.LOADING, reason="loading"
             )
@@ -281,129 +280,5 @@ class Transaction:
         return replace(view, plugins=MappingProxyType(plugins))
 
     def _verify(self) -> None:
-        for lifecycle in self._new.values():
+        for lifecycle in self._progress.new.values():
             lifecycle.verify()
-
-    # -- the end ------------------------------------------------------------------------------
-
-    def _commit(self, edges: tuple[Edge, ...] | None) -> Ended:
-        now = datetime.now(UTC)
-        generations = tuple(n.generation for n in self._new.values())
-        for generation in generations:
-            generation.loaded_at = now
-            generation.live_since = time.monotonic()
-            self._system.live.watch(generation)
-        records = [self._record_of(e) for e in self._plan.incoming]
-        peers = {old.key: old.table for old in self._old}
-        for old in self._old:
-            old.table.pin(peers)
-        self._show_modules(generations)
-        self._system.registry.publish(
-            *records, remove=tuple(sorted(self._peers.removed)), edges=edges
-        )
-        for old in self._old:
-            if old.key in self._new:
-                here = self._new[old.key].handlers_before
-                old.own_handlers = here - old.foreign_handlers
-                new = self._new[old.key].generation
-                self._system.surroundings.hand_over(old.table, new.table)
-            old.host.cancel_tasks()
-        if self._snapshot is not None:
-            self._snapshot.hand_over()
-        for generation in generations:
-            generation.host.go_live()
-        self._peers.settle()
-        self._let_in(replaced=True)
-        return Ended(
-            committed=True,
-            state=StateReport.joined(self._reports.values()),
-            notes=self._notes,
-            live=generations,
-            gone=tuple(self._old),
-        )
-
-    def _show_modules(self, generations: tuple[Generation, ...]) -> None:
-        for old in self._old:
-            old.table.conceal()
-        for generation in generations:
-            generation.table.expose()
-        gone, shown = [g.table for g in self._old], [g.table for g in generations]
-        show_source(shown, gone=gone)
-        if self._settings.development_in_force.preserve_breakpoints:
-            self._notes += follow_breakpoints(gone, shown)
-
-    def _record_of(self, entry: PlanEntry) -> PluginRecord:
-        generation = self._new[entry.key].generation
-        known = self._system.registry.view.find(entry.key)
-        return PluginRecord(
-            name=generation.name,
-            status=PluginStatus.ACTIVE,
-            reason="active" if entry.old is None else f"reloaded from g{entry.old.number}",
-            manifest=generation.manifest,
-            generation=generation,
-            generation_number=generation.number,
-            last_loaded=generation.loaded_at,
-            reload_count=0 if known is None else known.reload_count + (entry.old is not None),
-        )
-
-    def _roll_back(self, diagnostics: tuple[Diagnostic, ...], *, retry: bool) -> Ended:
-        with self._watch.step("rollback"):
-            troubles: list[str] = []
-            for lifecycle in reversed(self._new.values()):
-                lifecycle.hurry(lambda: self._settings.reload.timeout)
-                troubles += lifecycle.leave()
-                lifecycle.generation.table.conceal()
-                self._system.live.let_go(lifecycle.generation)
-            for old in self._old:
-                self._system.patches.resume(old)
-            self._peers.settle()
-            fallen = self._start_again()
-            self._let_in(replaced=False)
-        self._notes += [f"while rolling back: {t}" for t in troubles]
-        self._notes += [f"left behind: {what}" for what in self._hooks.abandoned]
-        self._hooks.abandoned.clear()
-        diagnostics = (*diagnostics, *(hook_failed(self._plan, f.failure) for f in fallen))
-        return Ended(
-            committed=False,
-            diagnostics=diagnostics,
-            error="; ".join([diagnostics[0].message, *map(str, fallen)]),
-            retry=retry,
-            notes=self._notes,
-            fallen=fallen,
-        )
-
-    def _start_again(self) -> tuple[Fallen, ...]:
-        """Exclusive plugins that had been stopped run again; those that cannot are failed."""
-        if not self._exclusives.any_stopped or self._snapshot is None:
-            return ()
-        timeout = self._settings.reload.timeout
-        restored = Restored({}, {}, {})
-        try:
-            restored = self._hooks.call(
-                self._snapshot.restored,
-                [e.old for e in self._plan.incoming if e.old is not None],
-                plugin=self._plan.main,
-                hook="restoring state",
-                timeout=timeout,
-                context=contextvars.Context(),
-            )
-        except PluginHookFailed as error:
-            self._notes.append(f"state of what was stopped is lost: {error.message}")
-        fallen = self._exclusives.start_again(restored, self._snapshot.kept, lambda: timeout)
-        view = self._system.registry.view
-        self._system.registry.publish(
-            *(
-                replace(
-                    view.plugins[f.generation.key],
-                    status=PluginStatus.FAILED,
-                    reason=str(f),
-                    generation=None,
-                )
-                for f in fallen
-            )
-        )
-        return tuple(fallen)
-
-    def _let_in(self, *, replaced: bool) -> None:
-        if self._hold is not None:
-            release(self._hold, self._old, replaced=replaced)

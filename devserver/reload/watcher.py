@@ -11,9 +11,9 @@ from pathlib import Path
 from devserver.core.changes import ChangeBatch
 from devserver.core.debounce import Debouncer
 from devserver.core.settings import WatchSettings
-from devserver.reload.filesystems import IndexLock
 from devserver.reload.notify import step_for
 from devserver.reload.observer import Observer
+from devserver.reload.repositories import Repositories
 from devserver.reload.tree import Tree
 
 SETTLE_SECONDS = 0.25
@@ -37,7 +37,8 @@ class Watcher:
 
     Events are what is quick, comparison is what is certain: what no event told of (a full
     queue, a folder that was filled before it had a watch) is found soon after things are quiet,
-    and every half minute anyway.
+    and every half minute anyway. While git writes files, nothing is told: a batch is never half
+    of a checkout.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class Watcher:
         self._stopping = False
         self._thread: threading.Thread | None = None
         self._tree = Tree(project_root, settings.path_filter())
-        self._index_lock = IndexLock(project_root)
+        self._repositories = Repositories(on_problem)
         self._debouncer = _debouncer_for(settings)
         self._observer = Observer(wake=self._wake, is_due=self._is_moved, on_problem=on_problem)
         self._last_event = self._compared = self._next_look = self._rewatch_from = clock()
@@ -170,7 +171,8 @@ class Watcher:
         now, deadline = self._clock(), self._debouncer.deadline
         if deadline is None or now < deadline:
             return
-        if len(self._debouncer.pending) > 1 and self._index_lock.is_held(now):
+        waiting = self._debouncer.pending
+        if self._repositories.are_busy(waiting, now=now, last_change=self._last_event):
             self._debouncer.postpone(now)
             return
         batch = self._debouncer.take(now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,8 @@ from devserver.core.names import normalise
 
 if TYPE_CHECKING:
     from devserver.runtime.generation import Generation
+
+_log = logging.getLogger("devserver.registry")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,5 +124,8 @@ class Registry:
             )
             self._view = view
         for listener in self._listeners:
-            listener(view)
+            try:
+                listener(view)
+            except Exception:  # noqa: BLE001 - the view is out; whoever published it goes on
+                _log.exception("a listener of the registry failed")
         return view

@@ -1,0 +1,196 @@
+"""The two ends of a transaction: the commit, and the roll back."""
+
+from __future__ import annotations
+
+import contextvars
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from devserver.core.diagnostics import Diagnostic
+from devserver.core.errors import PluginHookFailed
+from devserver.core.lifecycle import PluginStatus
+from devserver.core.outcome import StateReport
+from devserver.reload.exclusive import Fallen
+from devserver.reload.failures import hook_failed
+from devserver.reload.plan import PlanEntry
+from devserver.reload.progress import Ended, Progress
+from devserver.runtime.breakpoints import follow_breakpoints
+from devserver.runtime.describe import describe
+from devserver.runtime.gate import release
+from devserver.runtime.generation import Generation
+from devserver.runtime.registry import Edge, PluginRecord
+from devserver.runtime.shown_source import show_source
+from devserver.runtime.state import Restored
+
+_log = logging.getLogger("devserver.reload")
+_SHORTEST = 0.05  # seconds that a hook gets however late it is
+
+
+class Commit:
+    """`prepare` is all that may fail; `publish` cannot be stopped half-way."""
+
+    def __init__(self, progress: Progress, edges: tuple[Edge, ...] | None) -> None:
+        self._progress = progress
+        self._edges = edges
+        self._records: list[PluginRecord] = []
+        self._contained = _Contained("after the commit", progress.notes)
+
+    def prepare(self) -> None:
+        """Makes ready what is published."""
+        now = datetime.now(UTC)
+        for lifecycle in self._progress.new.values():
+            lifecycle.generation.loaded_at = now
+            lifecycle.generation.live_since = time.monotonic()
+        self._records = [self._record_of(e) for e in self._progress.plan.incoming]
+
+    def publish(self) -> Ended:
+        """One assignment shows the new generations to everybody; what belongs to it is done
+        whatever becomes of its parts, and those who wait are let in."""
+        progress = self._progress
+        generations = tuple(n.generation for n in progress.new.values())
+        peers = {old.key: old.table for old in progress.old}
+        for old in progress.old:
+            old.table.pin(peers)
+            old.table.conceal()
+        for generation in generations:
+            generation.table.expose()
+        progress.system.registry.publish(
+            *self._records, remove=tuple(sorted(progress.peers.removed)), edges=self._edges
+        )
+        self._contained.run(self._show_source, generations)
+        for old in progress.old:
+            self._contained.run(self._part, old)
+        if progress.snapshot is not None:
+            self._contained.run(progress.snapshot.hand_over)
+        for generation in generations:
+            self._contained.run(progress.system.live.watch, generation)
+            self._contained.run(generation.host.go_live)
+        self._contained.run(progress.peers.settle)
+        _let_in(progress, replaced=True)
+        return Ended(
+            committed=True,
+            state=StateReport.joined(progress.reports.values()),
+            notes=progress.notes,
+            live=generations,
+            gone=tuple(progress.old),
+        )
+
+    def _part(self, old: Generation) -> None:
+        """What an old generation takes along, and what it leaves to its successor."""
+        lifecycle = self._progress.new.get(old.key)
+        old.host.cancel_tasks()
+        if lifecycle is not None:
+            old.own_handlers = lifecycle.handlers_before - old.foreign_handlers
+            table = lifecycle.generation.table
+            self._progress.system.surroundings.hand_over(old.table, table)
+
+    def _show_source(self, generations: tuple[Generation, ...]) -> None:
+        gone, shown = [g.table for g in self._progress.old], [g.table for g in generations]
+        show_source(shown, gone=gone)
+        if self._progress.settings.development_in_force.preserve_breakpoints:
+            self._progress.notes += follow_breakpoints(gone, shown)
+
+    def _record_of(self, entry: PlanEntry) -> PluginRecord:
+        generation = self._progress.new[entry.key].generation
+        known = self._progress.system.registry.view.find(entry.key)
+        return PluginRecord(
+            name=generation.name,
+            status=PluginStatus.ACTIVE,
+            reason="active" if entry.old is None else f"reloaded from g{entry.old.number}",
+            manifest=generation.manifest,
+            generation=generation,
+            generation_number=generation.number,
+            last_loaded=generation.loaded_at,
+            reload_count=0 if known is None else known.reload_count + (entry.old is not None),
+        )
+
+
+def roll_back(progress: Progress, diagnostics: tuple[Diagnostic, ...], *, retry: bool) -> Ended:
+    """Lets the candidates go; the old generations serve on. Whatever goes wrong meanwhile is a
+    note, and those who wait are let in, after `reload.timeout` seconds at the latest."""
+    timeout = progress.settings.reload.timeout
+    deadline = time.monotonic() + timeout
+    contained = _Contained("while rolling back", progress.notes)
+    fallen: tuple[Fallen, ...] = ()
+    for lifecycle in reversed(progress.new.values()):
+        lifecycle.hurry(lambda: max(_SHORTEST, deadline - time.monotonic()))
+        troubles = contained.run(lifecycle.leave) or ()
+        progress.notes += [f"while rolling back: {t}" for t in troubles]
+        contained.run(lifecycle.generation.table.conceal)
+        contained.run(progress.system.live.let_go, lifecycle.generation)
+    for old in progress.old:
+        contained.run(progress.system.patches.resume, old)
+    contained.run(progress.peers.settle)
+    fallen = contained.run(_start_again, progress) or ()
+    _let_in(progress, replaced=False)
+    progress.notes += [f"left behind: {what}" for what in progress.hooks.abandoned]
+    progress.hooks.abandoned.clear()
+    diagnostics = (*diagnostics, *(hook_failed(progress.plan, f.failure) for f in fallen))
+    return Ended(
+        committed=False,
+        diagnostics=diagnostics,
+        error="; ".join([diagnostics[0].message, *map(str, fallen)]),
+        retry=retry,
+        notes=progress.notes,
+        fallen=fallen,
+    )
+
+
+def _start_again(progress: Progress) -> tuple[Fallen, ...]:
+    """Exclusive plugins that had been stopped run again; those that cannot are failed."""
+    if not progress.exclusives.any_stopped or progress.snapshot is None:
+        return ()
+    timeout = progress.settings.reload.timeout
+    restored = Restored({}, {}, {})
+    try:
+        restored = progress.hooks.call(
+            progress.snapshot.restored,
+            [e.old for e in progress.plan.incoming if e.old is not None],
+            plugin=progress.plan.main,
+            hook="restoring state",
+            timeout=timeout,
+            context=contextvars.Context(),
+        )
+    except PluginHookFailed as error:
+        progress.notes.append(f"state of what was stopped is lost: {error.message}")
+    fallen = progress.exclusives.start_again(restored, progress.snapshot.kept, lambda: timeout)
+    view = progress.system.registry.view
+    progress.system.registry.publish(
+        *(
+            replace(
+                view.plugins[f.generation.key],
+                status=PluginStatus.FAILED,
+                reason=str(f),
+                generation=None,
+            )
+            for f in fallen
+        )
+    )
+    return tuple(fallen)
+
+
+def _let_in(progress: Progress, *, replaced: bool) -> None:
+    if progress.hold is not None:
+        release(progress.hold, progress.old, replaced=replaced)
+
+
+class _Contained:
+    """Runs parts of an end that have to be done one and all: what one of them raises is a
+    note, and the next is done."""
+
+    def __init__(self, when: str, notes: list[str]) -> None:
+        self._when = when
+        self._notes = notes
+
+    def run(self, part: Callable[..., Any], *arguments: Any) -> Any:
+        try:
+            return part(*arguments)
+        except BaseException as error:  # noqa: BLE001 - plugin code hides in descriptors and closes
+            name = getattr(part, "__name__", "a part").strip("_")
+            _log.exception("%s: %s failed", self._when, name)
+            self._notes.append(f"{self._when}: {name.replace('_', ' ')} raised {describe(error)}")
+            return None
