@@ -7,7 +7,7 @@ import itertools
 import threading
 import time
 import weakref
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -98,12 +98,19 @@ async def as_current_work(awaitable: Awaitable[Any]) -> Any:
 
 
 class Hold:
-    """While a generation is held, new work waits here. One hold may cover several."""
+    """While generations are held, new work for them waits here."""
 
-    def __init__(self) -> None:
+    def __init__(self, generations: Sequence[Generation]) -> None:
+        self._covered = frozenset(map(id, generations))
         self.condition = threading.Condition()
         self._released = threading.Event()
         self._first_waiter: float | None = None
+
+    def waits_for(self, flight: Flight) -> bool:
+        """True for work inside one of the generations, which is waited for before the release.
+        It is told by the hold: its generations get it one after the other."""
+        generation = flight.generation
+        return id(generation) in self._covered and flight.id in generation.flights
 
     def wait(self, limit: float) -> bool:
         """Waits for the release; False when `limit` seconds did not suffice."""
@@ -151,7 +158,8 @@ class Gate:
             if hold is None or pinned or never_hold or not self._may_hold():
                 return flight
             self.leave(flight)
-            if not hold.wait(self.wait_limit):
+            pinned = outer is not None and any(map(hold.waits_for, outer.chain()))
+            if not pinned and not hold.wait(self.wait_limit):
                 raise PluginUnavailable(
                     f"plugin {normalise(name)!r} is still being reloaded", hint="try again"
                 )
@@ -182,7 +190,7 @@ class Gate:
 
 def hold_all(generations: list[Generation]) -> Hold:
     """From now on new work for these generations waits."""
-    hold = Hold()
+    hold = Hold(generations)
     for generation in generations:
         generation.hold = hold
     return hold
