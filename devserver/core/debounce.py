@@ -31,6 +31,7 @@ class Debouncer:
         self._longest_wait = max(LONGEST_WAIT, 2 * self._several_wait)
         self._paths: set[Path] = set()
         self._burst = False
+        self._postponed = False
         self._first = 0.0
         self._cut_from = 0.0
         self._last = 0.0
@@ -49,7 +50,7 @@ class Debouncer:
         return min(self._last + self._wait(), self._cut_from + self._longest_wait)
 
     def _wait(self) -> float:
-        if len(self._paths) > 1:
+        if len(self._paths) > 1 or self._postponed:
             return self._several_wait
         return self._burst_wait if self._burst else self._single_wait
 
@@ -65,7 +66,9 @@ class Debouncer:
         self._last = now
 
     def postpone(self, now: float) -> None:
-        """Starts the wait anew, for a caller who knows that more is on its way."""
+        """Starts the wait anew, as long as that for several paths, for a caller who knows that
+        more is on its way."""
+        self._postponed = True
         self._last = self._cut_from = now
 
     def take(self, now: float) -> ChangeBatch | None:
@@ -75,5 +78,6 @@ class Debouncer:
             return None
         batch = ChangeBatch(paths=frozenset(self._paths), first_seen=self._first)
         self._paths.clear()
+        self._postponed = False
         self._taken = now
         return batch

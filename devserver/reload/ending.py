@@ -124,6 +124,7 @@ def roll_back(progress: Progress, diagnostics: tuple[Diagnostic, ...], *, retry:
         contained.run(progress.system.live.let_go, lifecycle.generation)
     for old in progress.old:
         contained.run(progress.system.patches.resume, old)
+        contained.run(old.host.resume_tasks)
     contained.run(progress.peers.settle)
     fallen = contained.run(_start_again, progress) or ()
     _let_in(progress, replaced=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import replace
 
 from devserver.core.changes import ChangeBatch
@@ -46,6 +46,7 @@ class Intake:
         """The plugins whose content on disk is neither what runs nor what was refused already."""
         keys = self._touched(batch)
         found = {}
+        returned = set()
         for key in sorted(keys):
             reading = self._catalog.read(key)
             record = self._system.registry.view.find(key)
@@ -56,8 +57,18 @@ class Intake:
             if reading.is_like(None if record is None else record.generation):
                 if refused is not None and record is not None:
                     self._back_to_running(record)
+                    returned.add(key)
                 continue
             if refused is None or not reading.same_as(refused.reading):
+                found[key] = reading
+        return {**self._held_back_by(returned), **found}
+
+    def _held_back_by(self, keys: Set[str]) -> dict[str, Reading]:
+        """What was refused for the company of `keys` alone, which are back to what runs."""
+        found = {}
+        for key in sorted(self._pending.held_back(keys)):
+            refused, reading = self._pending.find(key), self._catalog.read(key)
+            if refused is not None and refused.outcome is not None:
                 found[key] = reading
         return found
 

@@ -100,7 +100,7 @@ class Pending:
 
     def held_back(self, keys: Iterable[str]) -> dict[str, Reading]:
         """Refused readings that nothing was found wrong with, and that were refused together
-        with one of `keys`, which now serve."""
+        with one of `keys`, which no longer stand in their way."""
         now = set(keys)
         return {
             key: refused.reading

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -14,7 +14,7 @@ from devserver.core.changes import ChangeBatch
 from devserver.core.errors import DevServerError
 from devserver.core.settings import Settings
 from devserver.reload.attempt import Attempts
-from devserver.reload.catalog import Catalog
+from devserver.reload.catalog import Catalog, Reading
 from devserver.reload.intake import Intake
 from devserver.reload.judge import NOT_YET, Judge
 from devserver.reload.operator import Operator
@@ -40,7 +40,7 @@ _log = logging.getLogger("devserver.reload")
 
 
 _PATIENCE = 0.1  # seconds that a batch is put off which looks like the first half of something
-_LONGEST_PATIENCE = 0.5  # seconds after which it is judged as it is, whatever still arrives
+_LONGEST_PATIENCE = 1.0  # seconds after which it is judged as it is, whatever still arrives
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +82,7 @@ class Reloader:
         self._judge = judge
         self._operator = operator
         self._postponed: _Postponed | None = None
+        self._looked_at: Mapping[str, Reading] = {}
         self._thread = threading.Thread(target=self._run, name="reloader", daemon=True)
 
     def start(self) -> None:
@@ -180,11 +181,13 @@ class Reloader:
 
     def _files_changed(self, queued: Queued) -> Any:
         """Judges a batch, together with one that was put off."""
-        first = time.monotonic()
-        if self._postponed is not None and self._postponed.queued is not queued:
+        first, due = time.monotonic(), False
+        if self._postponed is not None:
             first = self._postponed.first
-            queued.join(self._postponed.queued)
-        due = self._postponed is not None and self._postponed.queued is queued
+            if self._postponed.queued is queued:
+                due = not self._is_still_written()
+            else:
+                queued.join(self._postponed.queued)
         self._postponed = None
         batch = cast(FilesChanged, queued.command).batch
         patient = not due and time.monotonic() - first < _LONGEST_PATIENCE
@@ -192,7 +195,14 @@ class Reloader:
         if answer is NOT_YET:
             now = time.monotonic()
             self._postponed = _Postponed(queued=queued, first=first, due=now + _PATIENCE)
+        else:
+            self._looked_at = {}
         return answer
+
+    def _is_still_written(self) -> bool:
+        """True when what was put off has changed since, though no batch told of it yet."""
+        comparable = {k: r for k, r in self._looked_at.items() if not r.problems}
+        return any(not self._catalog.read(k).same_as(r) for k, r in comparable.items())
 
     def _judge_files(self, batch: ChangeBatch, arrived: float, *, patient: bool) -> Any:
         """The outcome, None when nothing was to be done, or NOT_YET while `patient` when it
@@ -205,6 +215,7 @@ class Reloader:
         if not self._settings().reloads_automatically:
             self._intake.list_as_pending(changed)
             return None
+        self._looked_at = changed if patient else {}
         if patient and any(r.candidate is None for r in changed.values()):
             return NOT_YET
         cause = Cause(trigger="file", arrived=arrived, paths=paths)

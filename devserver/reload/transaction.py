@@ -194,6 +194,8 @@ class Transaction:
 
     def _take_snapshot(self) -> None:
         replaced = [e.old for e in self._plan.incoming if e.old is not None]
+        for generation in replaced:
+            generation.host.pause_tasks()
         custom = {}
         for generation in replaced:
             lifecycle = Lifecycle.of_live(

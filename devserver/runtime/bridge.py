@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextvars
-import inspect
 import json
 import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
 from contextlib import suppress
 from datetime import datetime
 from types import MappingProxyType
@@ -22,6 +19,7 @@ from devserver.runtime.loop import PluginLoop
 from devserver.runtime.patches import PatchBoard
 from devserver.runtime.registry import Registry
 from devserver.runtime.services import ServiceDirectory, ServiceProxy
+from devserver.runtime.tasks import Pause, TaskHandle
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
@@ -30,59 +28,16 @@ ErrorReport = Callable[[str, str, BaseException], Any]
 """Called with plugin, place and what its code raised; logs it with the plugin's frames."""
 
 
+_STEP = 1.0
+"""Seconds that a step of a task which is under way gets; one that blocks is not waited for."""
+
+
 class RunTimeStore:
     """Configuration overrides and data that plugins set, for as long as the server runs."""
 
     def __init__(self) -> None:
         self.config: dict[str, dict[str, Any]] = {}
         self.data: dict[str, dict[str, str]] = {}
-
-
-class TaskHandle:
-    """A background task of a generation; it runs from commit to disposal."""
-
-    def __init__(self, function: Callable[..., Any], name: str) -> None:
-        self.function = function
-        self.name = name
-        self.future: Future[Any] | None = None
-        self.cancelled = False
-        self._begun = False
-        self._ended = threading.Event()
-
-    def start(self, loop: PluginLoop, report: Callable[[BaseException], Any]) -> None:
-        """Begins to run on the plugin loop, outside of any request."""
-        if self.cancelled:
-            return
-        self.future = loop.submit(self._run, context=contextvars.Context())
-        self.future.add_done_callback(lambda done: self._finished(done, report))
-
-    def cancel(self) -> None:
-        """Asks the task to end."""
-        self.cancelled = True
-        if self.future is not None:
-            self.future.cancel()
-
-    def done(self) -> bool:
-        """True when it has ended or was cancelled."""
-        return self.cancelled or (self.future is not None and self.future.done())
-
-    def wait(self, timeout: float) -> bool:
-        """Waits until nothing of it runs, once it has been cancelled and the loop has heard of
-        that; False when `timeout` seconds did not suffice."""
-        return not self._begun or self._ended.wait(timeout)
-
-    async def _run(self) -> Any:
-        self._begun = True
-        try:
-            answer = self.function() if callable(self.function) else self.function
-            return await answer if inspect.isawaitable(answer) else answer
-        finally:
-            self._ended.set()
-
-    @staticmethod
-    def _finished(done: Future[Any], report: Callable[[BaseException], Any]) -> None:
-        if not done.cancelled() and (error := done.exception()) is not None:
-            report(error)
 
 
 class GenerationHost:
@@ -120,6 +75,7 @@ class GenerationHost:
         self._data_overlay: dict[str, str] = {}
         self._tasks: list[TaskHandle] = []
         self._cancelled: list[TaskHandle] = []
+        self._pause = Pause(loop)
 
     # -- the generation's life ---------------------------------------------------------------
 
@@ -153,6 +109,21 @@ class GenerationHost:
         self._cancelled = [t for t in self._tasks if not t.done()]
         for task in self._tasks:
             task.cancel()
+        self._pause.end()
+
+    def pause_tasks(self) -> None:
+        """When it returns, no step of a task is under way, and none begins until `resume_tasks`
+        or `cancel_tasks`: what they write to state is in the snapshot, or comes after it is no
+        longer needed."""
+        if all(t.done() for t in self._tasks):
+            return
+        self._pause.begin()
+        with suppress(TimeoutError):
+            self._loop.submit(_nothing).result(_STEP)
+
+    def resume_tasks(self) -> None:
+        """They go on exactly where they were."""
+        self._pause.end()
 
     def restart_tasks(self) -> None:
         """Begins those anew that the last `cancel_tasks` ended."""
@@ -268,7 +239,7 @@ class GenerationHost:
 
     def create_task(self, function: Callable[..., Any], name: str | None) -> TaskHandle:
         label = str(name or getattr(function, "__name__", "task"))
-        handle = TaskHandle(function, label)
+        handle = TaskHandle(function, label, self._pause)
         self._tasks = [t for t in self._tasks if not t.done()]
         self._tasks.append(handle)
         self._generation.ledger.record(f"task {label}", handle.cancel)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import enum
 import types
 from typing import Any
 
 from devserver.runtime.capture_instances import RUNNING, VALUES
 from devserver.runtime.release import is_of_plugin
+
+_WAITED_FOR = (asyncio.Lock, asyncio.Event, asyncio.Condition, asyncio.Semaphore, asyncio.Barrier)
+"""What tasks wait at: a copy of a lock that is held would be held by nobody, for ever."""
 
 
 class Foreign:
@@ -19,6 +23,8 @@ class Foreign:
     def is_uncopyable(self, value: Any) -> bool:
         """True when an object of somebody else's class cannot be copied, because it, or
         something right inside of it, is a lock, a socket, a thread or the like."""
+        if isinstance(value, _WAITED_FOR):
+            return True
         known = self._known.get(id(value))
         if known is not None:
             return known[1]

@@ -129,6 +129,16 @@ def test_postponed_batch_waits_anew_and_is_not_cut_off() -> None:
     assert batch.first_seen == 1.0
 
 
+def test_postponed_batch_of_one_path_waits_as_long_as_several() -> None:
+    debouncer = Debouncer(QUIET, waited=QUIET)
+    debouncer.add([A], 1.0)
+    debouncer.postpone(1.0)
+    assert debouncer.deadline == 1.0 + SEVERAL * QUIET
+    assert debouncer.take(1.0 + SEVERAL * QUIET) is not None
+    debouncer.add([A], 5.0)
+    assert debouncer.deadline == 5.0
+
+
 _events = st.lists(
     st.tuples(
         st.floats(min_value=0, max_value=0.3),

@@ -1,0 +1,84 @@
+"""What is refused for the company that it was saved in goes live as soon as that is gone."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.integration.lab import Lab, plugin, wait_for
+
+
+@pytest.fixture
+def two(lab: Lab) -> Lab:
+    """`faulty` and `fine`, which have nothing to do with each other, refused in one batch."""
+    lab.write("faulty", plugin("faulty"))
+    lab.write("fine", plugin("fine"))
+    lab.start()
+    outcome = lab.save(("faulty", "broken("), ("fine", plugin("fine", 2)))
+    assert outcome is not None
+    assert not outcome.success
+    assert lab.json("/fine/version")["version"] == 1
+    return lab
+
+
+def _freed(lab: Lab) -> None:
+    wait_for(lambda: lab.json("/fine/version")["version"] == 2, "its company is mended")
+    wait_for(lambda: lab.running.control.pending() == [], "nothing waits")
+
+
+def test_when_the_faulty_one_is_mended(two: Lab) -> None:
+    two.save(("faulty", plugin("faulty", 3)))
+    _freed(two)
+    assert two.json("/faulty/version")["version"] == 3
+
+
+def test_when_the_faulty_one_goes_back_to_what_runs(two: Lab) -> None:
+    generation = two.generation("faulty")
+    outcome = two.save(("faulty", plugin("faulty")))
+    _freed(two)
+    assert outcome is not None
+    assert outcome.reloaded == ("fine",)
+    assert two.generation("faulty") is generation
+
+
+def test_when_the_faulty_one_is_deleted(two: Lab) -> None:
+    two.save(("faulty", None))
+    _freed(two)
+    assert two.running.registry.view.find("faulty") is None
+
+
+def test_when_a_faulty_new_one_is_deleted(lab: Lab) -> None:
+    lab.write("fine", plugin("fine"))
+    lab.start()
+    assert not lab.save(("new", "broken("), ("fine", plugin("fine", 2))).success
+    lab.save(("new", None))
+    _freed(lab)
+
+
+def test_not_while_another_one_is_faulty_in_the_same_way(two: Lab) -> None:
+    assert not two.save(("faulty", "also broken(")).success
+    assert two.json("/fine/version")["version"] == 1
+    two.save(("faulty", plugin("faulty")))
+    _freed(two)
+
+
+def test_what_the_settings_hold_back_stays_held_back(lab: Lab) -> None:
+    lab.settings("reload:\n  automatic: false\n")
+    lab.write("one", plugin("one"))
+    lab.write("other", plugin("other"))
+    lab.start()
+    lab.save(("one", plugin("one", 2)), ("other", plugin("other", 2)))
+    assert lab.save(("one", plugin("one"))) is None
+    assert lab.running.control.pending() == ["other"]
+    assert lab.json("/other/version")["version"] == 1
+
+
+def test_with_the_real_watcher_too(lab: Lab) -> None:
+    lab.write("faulty", plugin("faulty"))
+    lab.write("fine", plugin("fine"))
+    lab.start(hot_reload=True)
+    pair = {"faulty": "broken(", "fine": plugin("fine", 2)}
+    for name, text in pair.items():
+        lab.replace(name, text)
+    wait_for(lambda: "faulty" in lab.running.control.pending(), "the refusal")
+    lab.replace("faulty", plugin("faulty"))
+    _freed(lab)
