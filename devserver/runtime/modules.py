@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from importlib.resources.abc import TraversableResources
 
 ROOT = "plugins"
+NOT_ACTIVE = "is not there or not active"
+"""What is said of a plugin that cannot be imported for now."""
 
 
 class ModuleTable:
@@ -170,9 +172,7 @@ class ModuleTable:
             return self.load(absolute)
         table = self._resolve(parts[1])
         if table is None:
-            raise ModuleNotFoundError(
-                f"plugin {parts[1]!r} is not there or not active", name=absolute
-            )
+            raise ModuleNotFoundError(f"plugin {parts[1]!r} {NOT_ACTIVE}", name=absolute)
         self.imported.add(parts[1])
         return table.load(absolute)
 
