@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from devserver.core.errors import PluginHookFailed
 from devserver.core.outcome import Step
 from devserver.runtime.backups import Backups
+from devserver.runtime.describe import describe
 from devserver.runtime.generation import Generation
 from devserver.runtime.hooks import HookRunner
 from devserver.runtime.lifecycle import Lifecycle
@@ -86,7 +87,7 @@ class Disposer:
             lifecycle = Lifecycle.of_live(
                 generation, system=self._system, hooks=hooks, time_left=lambda: timeout
             )
-            troubles += lifecycle.leave()
+            troubles += _left(lifecycle)
             self._system.live.let_go(generation)
             del generation, lifecycle
         hooks.close()
@@ -122,6 +123,15 @@ class Disposer:
             if self._stopping.wait(0.05):
                 break
         return [] if self._stopping.is_set() else end_streams(generations)
+
+
+def _left(lifecycle: Lifecycle) -> list[str]:
+    """What went wrong while a generation left; the others leave all the same."""
+    try:
+        return lifecycle.leave()
+    except BaseException as error:  # noqa: BLE001 - plugin code hides in descriptors and closes
+        _log.exception("a generation of %s could not be let go of", lifecycle.generation.name)
+        return [f"{lifecycle.generation.name!r} could not be let go of: {describe(error)}"]
 
 
 def _forget_classes() -> None:

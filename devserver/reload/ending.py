@@ -84,7 +84,6 @@ class Commit:
         lifecycle = self._progress.new.get(old.key)
         old.host.cancel_tasks()
         if lifecycle is not None:
-            old.own_handlers = lifecycle.handlers_before - old.foreign_handlers
             table = lifecycle.generation.table
             self._progress.system.surroundings.hand_over(old.table, table)
 

@@ -10,7 +10,6 @@ from devserver.reload.catalog import Catalog
 from devserver.reload.probation import Period
 from devserver.runtime.breakpoints import follow_breakpoints
 from devserver.runtime.gate import hold_all, release, wait_drained
-from devserver.runtime.log_handlers import attached
 from devserver.runtime.registry import PluginRecord
 from devserver.runtime.shown_source import show_source
 from devserver.runtime.system import PluginSystem
@@ -42,7 +41,7 @@ def reinstate(
     show_source(shown, gone=gone)
     if settings.development_in_force.preserve_breakpoints:
         notes += follow_breakpoints(gone, shown)
-    _part_handlers(period, system)
+    _hand_back(period, system)
     for generation in old:
         catalog.put(generation.key, generation.candidate, generation.table.imported)
     records = [_record(period, key, system, reason) for key in sorted({g.key for g in new + old})]
@@ -63,13 +62,10 @@ def _record(period: Period, key: str, system: PluginSystem, reason: str) -> Plug
     return replace(before, generation_number=number, reason=reason)
 
 
-def _part_handlers(period: Period, system: PluginSystem) -> None:
-    """Each generation takes its own log handlers along when it goes."""
+def _hand_back(period: Period, system: PluginSystem) -> None:
+    """What passed on to a successor at its commit is the predecessor's again."""
     successors = {g.key: g for g in period.live}
     for old in period.gone:
         new = successors.get(old.key)
         if new is not None:
             system.surroundings.hand_over(new.table, old.table)
-            belonging = old.foreign_handlers | (old.own_handlers or frozenset())
-            new.own_handlers = attached(new.key) - belonging
-        old.own_handlers = None

@@ -12,7 +12,6 @@ from devserver.core.manifest import Manifest
 from devserver.core.names import normalise
 from devserver.core.source import PluginSource
 from devserver.runtime.ledger import Ledger
-from devserver.runtime.log_handlers import Attached
 from devserver.runtime.modules import ModuleTable
 
 if TYPE_CHECKING:
@@ -70,10 +69,8 @@ class Generation:
     plugin registers at run time. `flights` is the work inside, `hold` what new work waits at.
 
     `candidate` is the static analysis of `source` (opaque here), `extra` the import names of
-    modules that belong to the table but were loaded lazily. `foreign_handlers` are the log
-    handlers that were at the plugin's loggers before it; `own_handlers` those that this
-    generation is to take along, None for all others. `stopped` is True once the hooks on the
-    way out have run.
+    modules that belong to the table but were loaded lazily. `stopped` is True once the hooks on
+    the way out have run.
     """
 
     source: PluginSource
@@ -100,8 +97,6 @@ class Generation:
     streams: dict[int, Flight] = field(default_factory=dict)
     hold: Hold | None = None
     stated_version: str = ""
-    foreign_handlers: Attached = frozenset()
-    own_handlers: Attached | None = None
     loaded_at: datetime | None = None
     live_since: float = 0.0
     live: bool = False

@@ -15,7 +15,6 @@ from devserver.runtime.entry import find_entry
 from devserver.runtime.gate import CURRENT, Flight
 from devserver.runtime.generation import Baseline, Generation
 from devserver.runtime.hooks import HookRunner
-from devserver.runtime.log_handlers import Attached, attached, detach
 from devserver.runtime.registry import SystemView
 from devserver.runtime.routes import AsyncBridge, PluginApp, listed, mount
 from devserver.runtime.settling import baseline_after, settle
@@ -46,7 +45,6 @@ class Lifecycle:
         self.loaded = False
         self.initialized = False
         self._begun = False
-        self.handlers_before = attached(generation.key)
         self._was_live = False
         self._system = system
         self._hooks = hooks
@@ -230,7 +228,6 @@ class Lifecycle:
         for trace in surroundings.take(self.generation.table, rolled_back=not self._was_live):
             troubles += self._attempt(str(trace), partial(self._undo, surroundings.undo), trace)
         self.generation.host.close()
-        detach(self._handlers_to_detach())
         return troubles
 
     def stop(self) -> list[str]:
@@ -249,14 +246,6 @@ class Lifecycle:
         for label, undo, arguments in self.generation.ledger.take():
             troubles += self._attempt(label, partial(self._undo, undo), *arguments)
         return troubles
-
-    def _handlers_to_detach(self) -> Attached:
-        generation = self.generation
-        if not self._was_live:
-            return attached(generation.key) - self.handlers_before
-        if generation.own_handlers is not None:
-            return generation.own_handlers
-        return attached(generation.key) - generation.foreign_handlers
 
     def _undo(self, undo: Callable[..., Any], label: str, *arguments: Any) -> Any:
         return self._call(undo, *arguments, hook=label)

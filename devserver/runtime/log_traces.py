@@ -6,6 +6,8 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
+from devserver.runtime.modules import ModuleTable
+from devserver.runtime.ownership import belongs
 from devserver.runtime.traces import Board, others, position
 
 
@@ -27,6 +29,12 @@ class LogHandler:
     @property
     def is_there(self) -> bool:
         return self.handler in self.logger.handlers
+
+    def is_code_of(self, table: ModuleTable) -> bool:
+        """True when it runs code of that generation: it, its formatter or a filter is of one of
+        its classes."""
+        parts = (self.handler, self.handler.formatter, *self.handler.filters)
+        return any(part is not None and belongs(part, table) for part in parts)
 
     def __str__(self) -> str:
         return f"log handler {type(self.handler).__name__} at {self.logger.name!r}"
@@ -52,6 +60,15 @@ class LogFilter:
 
     def __str__(self) -> str:
         return f"log filter at {getattr(self.filterer, 'name', self.filterer)!r}"
+
+
+def adds_handlers(table: ModuleTable) -> bool:
+    """True when the source of a generation names a way to add a log handler."""
+    files = table.source.modules().values()
+    return any(word in file.content for file in files for word in _ADDING)
+
+
+_ADDING = (b"addHandler", b"basicConfig", b"dictConfig", b"fileConfig")
 
 
 def _all_loggers() -> list[logging.Logger]:

@@ -1,8 +1,7 @@
 """What generations did to the interpreter without the SDK, and how it is undone.
 
-Three ways lead here: functions that register are seen when they are called (`calls`), lists and
-hooks of the interpreter are compared before and after plugin code has run (`places`), and
-import paths into a plugin's own folder are its own whenever they came.
+Two ways lead here: functions that register are seen when they are called (`calls`), and lists and
+hooks of the interpreter are compared before and after plugin code has run (`places`).
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 from devserver.runtime.calls import Calls
-from devserver.runtime.log_traces import LogHandler
+from devserver.runtime.log_traces import LogHandler, adds_handlers
 from devserver.runtime.modules import GenerationLoader, ModuleTable
 from devserver.runtime.places import Look
 from devserver.runtime.traces import (
@@ -199,6 +198,7 @@ class Surroundings:
     def hand_over(self, old: ModuleTable, new: ModuleTable) -> None:
         """What passes on to a successor is his from now on."""
         with self._lock:
+            self._hand_over_handlers(old, new)
             known = [t for t in self._traces.get(old, ()) if isinstance(t, Replaced)]
             legacy = [t for t in known if t.slot.inherited]
             own = {t.slot.name: t for t in self._traces.get(new, ()) if isinstance(t, Replaced)}
@@ -210,6 +210,16 @@ class Surroundings:
                     self._order.remove(trace)
                 elif new in self._traces:
                     self._traces[new].insert(0, trace)
+
+    def _hand_over_handlers(self, old: ModuleTable, new: ModuleTable) -> None:
+        """A successor that found a log handler at its logger, and so added none, keeps it."""
+        if new not in self._traces or not adds_handlers(new):
+            return
+        own = {t.logger for t in self._traces[new] if isinstance(t, LogHandler)}
+        for trace in [t for t in self._traces.get(old, ()) if isinstance(t, LogHandler)]:
+            if trace.logger not in own and trace.is_there and not trace.is_code_of(old):
+                self._traces[old].remove(trace)
+                self._traces[new].append(trace)
 
     # -- the end --------------------------------------------------------------------------------
 

@@ -17,7 +17,6 @@ from devserver.runtime.gate import Gate
 from devserver.runtime.generation import Generation
 from devserver.runtime.importing import ImportModule
 from devserver.runtime.live import LiveGenerations
-from devserver.runtime.log_handlers import attached
 from devserver.runtime.loop import PluginLoop
 from devserver.runtime.modules import ROOT, ModuleTable, PluginFinder
 from devserver.runtime.patches import PatchBoard
@@ -123,9 +122,6 @@ class PluginSystem:
         if predecessor is not None:
             generation.counters = predecessor.counters
             generation.connections = dict(predecessor.connections)
-            generation.foreign_handlers = predecessor.foreign_handlers
-        else:
-            generation.foreign_handlers = attached(generation.key)
         generation.host = GenerationHost(
             generation,
             registry=self.registry,
