@@ -10,13 +10,20 @@ from packaging.version import Version
 
 from devserver.core.diagnostics import Diagnostic, Severity
 from devserver.validation.analysis import Import, ModuleAnalysis, Use
-from devserver.validation.calls import signature_at
+from devserver.validation.ancestry import lineage
+from devserver.validation.calls import is_async_at, signature_at
 from devserver.validation.candidate import MANIFEST, Candidate, World
+from devserver.validation.deprecations import deprecated_helpers, deprecated_imports
 from devserver.validation.distributions import host_version, specifier_of
+from devserver.validation.entry import find_entry
 from devserver.validation.findings import error, finding, warning
 from devserver.validation.lookup import Lookup, Place, Presence
-from devserver.validation.manifest_file import value_span
+from devserver.validation.manifest_places import value_span
+from devserver.validation.offers import gives_the_same
+from devserver.validation.plugin_config import configuration_findings
+from devserver.validation.promises import too_new_syntax
 from devserver.validation.reach import loaded_modules
+from devserver.validation.retired import retired_findings
 
 
 class CompatibilityCheck:
@@ -31,6 +38,11 @@ class CompatibilityCheck:
         yield from _version(candidate, "python_version", "CMP001", wanted, "Python", python)
         wanted = candidate.manifest.host_version
         yield from _version(candidate, "host_version", "CMP002", wanted, "the host", host_version())
+        yield from too_new_syntax(candidate)
+        yield from deprecated_imports(candidate, world)
+        yield from _deprecated_helpers(candidate, world)
+        yield from configuration_findings(candidate, world)
+        yield from retired_findings(candidate, world)
         yield from _misfitting_calls(candidate, world)
         comparison = _Comparison(candidate, world)
         for user in comparison.users():
@@ -50,25 +62,30 @@ def _version(
 ) -> Iterator[Diagnostic]:
     if wanted is None:
         return
-    content = candidate.source.files[MANIFEST].content
-    span = value_span(content, field) or value_span(content, "nexus_version")
     try:
         specifier = specifier_of(wanted)
     except InvalidSpecifier:
-        hint = 'write something like ">=3.11"'
-        message = f"{field} {wanted!r} is no version specifier"
-        yield error(
-            candidate, "CMP005", message, file=candidate.manifest_file, span=span, hint=hint
-        )
-        return
-    if version is not None and not specifier.contains(version, prereleases=True):
-        message = f"it needs {subject} {specifier}, this is {version}"
-        yield error(candidate, code, message, file=candidate.manifest_file, span=span)
+        code, message = "CMP005", f"{field} {wanted!r} is no version specifier"
+        hint: str | None = 'write something like ">=3.11"'
+    else:
+        if version is None or specifier.contains(version, prereleases=True):
+            return
+        message, hint = f"it needs {subject} {specifier}, this is {version}", None
+    content = candidate.source.files[MANIFEST].content
+    span = value_span(content, field) or value_span(content, "nexus_version")
+    yield error(candidate, code, message, file=candidate.manifest_file, span=span, hint=hint)
+
+
+def _deprecated_helpers(candidate: Candidate, world: World) -> Iterator[Diagnostic]:
+    entry = find_entry(candidate, world.lookup)
+    if entry.found is not None:
+        line = lineage(world.lookup, *entry.found)
+        yield from deprecated_helpers(candidate, world, line)
 
 
 def _misfitting_calls(candidate: Candidate, world: World) -> Iterator[Diagnostic]:
     """Calls of other plugins' functions with arguments that these do not take."""
-    lookup = Lookup(world.plugins)
+    lookup = world.lookup
     for analysis in candidate.modules.values():
         for use in analysis.uses:
             place = lookup.place_of(analysis, use) if use.call is not None else None
@@ -93,18 +110,20 @@ class _Comparison:
     def __init__(self, candidate: Candidate, world: World) -> None:
         self._candidate = candidate
         self._world = world
-        self._after = Lookup(world.plugins)
-        self._before = Lookup(world.running) if world.running else None
+        self._after = world.lookup
+        self._before = world.lookup_before if world.running else None
         self._told: set[tuple[str, str | None]] = set()
 
     def users(self) -> Iterator[Candidate]:
         """The plugins that a broken promise would hurt."""
         world, key = self._world, self._candidate.key
-        if self._before is not None and key not in world.running:
-            return  # nothing that runs can rely on it
-        for other_key, other in world.plugins.items():
-            serving = self._before is None or other_key in world.running
-            if other_key in world.changed or other_key in world.disabled or not serving:
+        if self._before is not None:
+            running = world.running.get(key)
+            if running is None or gives_the_same(running, self._candidate):
+                return  # nothing that runs relies on it, or all is there
+        for other_key in world.plugins.keys() - world.changed - world.disabled:
+            other = world.plugins[other_key]
+            if self._before is not None and other_key not in world.running:
                 continue
             if any(d.name == key and d.kind == "imported" for d in other.dependencies):
                 yield other
@@ -152,6 +171,17 @@ class _Comparison:
         after = signature_at(self._after, place)
         if after is None or use.call is None or self._before is None:
             return
+        was, now = is_async_at(self._before, place), is_async_at(self._after, place)
+        if was is not None and now is not None and was != now:
+            yield warning(
+                self._candidate,
+                "CMP007",
+                f"{place.name}() is {'a coroutine' if now else 'no coroutine any more'} now; the "
+                f"plugin {user.name!r} calls it in {where}",
+                file=after[0].file,
+                span=after[1],
+                hint="change the caller in the same save: a coroutine must be awaited",
+            )
         before = signature_at(self._before, place)
         problem = after[2].problem_with(use.call)
         if problem is None or before is None or before[2].problem_with(use.call) is not None:

@@ -10,11 +10,12 @@ from packaging.specifiers import InvalidSpecifier
 from devserver.core.diagnostics import Diagnostic
 from devserver.core.names import normalise
 from devserver.validation.analysis import Span
-from devserver.validation.candidate import Candidate, Dependency, World
+from devserver.validation.candidate import MANIFEST, Candidate, Dependency, World
 from devserver.validation.distributions import REQUIREMENTS, requirements_in, specifier_of
 from devserver.validation.entry import stated_version
 from devserver.validation.findings import did_you_mean, error, warning
 from devserver.validation.lookup import ROOT, Lookup
+from devserver.validation.manifest_places import entry_span
 
 
 class DependenciesCheck:
@@ -24,7 +25,7 @@ class DependenciesCheck:
 
     def check(self, candidate: Candidate, world: World) -> Iterator[Diagnostic]:
         """What is needed and not there, does not fit, or is not said."""
-        lookup = Lookup(world.plugins)
+        lookup = world.lookup
         for dependency in candidate.dependencies:
             if dependency.kind == "declared":
                 yield from _declared(candidate, dependency, world, lookup)
@@ -44,7 +45,7 @@ def _declared(
     target = world.plugins.get(name)
     if target is None:
         message = f"it depends on the plugin {name!r}, which is not there"
-        hint = did_you_mean(name, world.plugins) or "add the plugin, or remove the dependency"
+        hint = did_you_mean(name, world.plugins) or _hint_for_absent(name, world)
         yield _refusal(candidate, dependency, "DEP001", message, hint)
         return
     if name in world.disabled and not _imports_at_once(candidate, name):
@@ -66,6 +67,12 @@ def _declared(
         yield _refusal(candidate, dependency, "DEP002", message, hint)
 
 
+def _hint_for_absent(name: str, world: World) -> str:
+    if world.environment.distributions.version(name) is not None:
+        return f"{name} is an installed distribution: name it in {REQUIREMENTS}"
+    return "add the plugin, or remove the dependency"
+
+
 def _refusal(
     candidate: Candidate, dependency: Dependency, code: str, message: str, hint: str
 ) -> Diagnostic:
@@ -74,9 +81,12 @@ def _refusal(
 
 
 def _line(candidate: Candidate, dependency: Dependency) -> Span | None:
-    """The written part of the line that declares a dependency."""
+    """The entry of the manifest, or the written part of the line, that tells of a dependency."""
     if dependency.line is None:
         return None
+    if dependency.file == candidate.manifest_file:
+        content = candidate.source.files[MANIFEST].content
+        return entry_span(content, "dependencies", dependency.name)
     for relative, file in candidate.source.files.items():
         if candidate.source.project_path(relative) == dependency.file:
             text = file.content.split(b"\n")[dependency.line - 1].decode(errors="replace").rstrip()
@@ -166,16 +176,19 @@ def _conflicts(candidate: Candidate, world: World) -> Iterator[Diagnostic]:
     for name in map(normalise, candidate.manifest.conflicts):
         if name in world.plugins and name not in world.disabled and name != candidate.key:
             yield _conflict(candidate, name, f"it cannot run beside the plugin {name!r}")
-    for key, other in world.plugins.items():
-        if key in world.changed or key in world.disabled or other is candidate:
-            continue
-        if candidate.key in map(normalise, other.manifest.conflicts):
+    # Those under judgement tell it themselves.
+    for key in world.plugins.keys() - world.changed - world.disabled:
+        named = world.plugins[key].manifest.conflicts
+        if named and candidate.key in map(normalise, named):
             yield _conflict(candidate, key, f"the plugin {key!r} cannot run beside it")
 
 
 def _conflict(candidate: Candidate, name: str, message: str) -> Diagnostic:
     hint = f"disable one of them: `sysctl plugins disable {name}`"
-    return error(candidate, "DEP009", message, file=candidate.manifest_file, hint=hint)
+    file = candidate.manifest_file
+    content = b"" if file is None else candidate.source.files[MANIFEST].content
+    span = entry_span(content, "conflicts", name)
+    return error(candidate, "DEP009", message, file=file, span=span, hint=hint)
 
 
 # -- distributions ----------------------------------------------------------------------------

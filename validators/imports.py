@@ -9,6 +9,7 @@ from dataclasses import replace
 from devserver.core.diagnostics import Diagnostic, Severity
 from devserver.validation.analysis import Import, ImportedName, ModuleAnalysis, Span, Use
 from devserver.validation.candidate import Candidate, World
+from devserver.validation.exports import exported_name
 from devserver.validation.findings import did_you_mean, finding, warning
 from devserver.validation.hints import hint_for_missing_module
 from devserver.validation.lookup import ROOT, Lookup, Presence
@@ -22,7 +23,7 @@ class ImportsCheck:
 
     def check(self, candidate: Candidate, world: World) -> Iterator[Diagnostic]:
         """What is missing, and what is not what it looks like."""
-        lookup = Lookup(world.plugins)
+        lookup = world.lookup
         shadows: set[str] = set()
         for analysis in candidate.modules.values():
             yield from _Module(candidate, world, lookup, analysis, shadows).findings()
@@ -50,9 +51,12 @@ class _Module:
         for found in self._analysis.imports:
             if not found.type_checking:
                 yield from self._import(found)
+            elif found.level or found.module.partition(".")[0] == ROOT:
+                yield from self._import(found)  # of others there may be stubs alone
         for use in self._analysis.uses:
             if not use.stores:
                 yield from self._use(use)
+        yield from self._exports()
 
     def _import(self, found: Import) -> Iterator[Diagnostic]:
         absolute = self._analysis.absolute(found.module, found.level)
@@ -68,6 +72,19 @@ class _Module:
         else:
             yield from self._outside_import(found, absolute)
             yield from self._shadow(found, absolute)
+
+    def _exports(self) -> Iterator[Diagnostic]:
+        """Names in `__all__` that the module does not have."""
+        for name in self._analysis.exports or ():
+            if self._lookup.name(self._analysis.name, name) is Presence.ABSENT:
+                yield warning(
+                    self._candidate,
+                    "IMP010",
+                    f"`__all__` names {name!r}, which the module does not have",
+                    file=self._analysis.file,
+                    span=exported_name(self._candidate, self._analysis, name),
+                    hint=did_you_mean(name, self._analysis.bound) or "define it, or leave it out",
+                )
 
     # -- outside of plugins -------------------------------------------------------------------
 
@@ -121,6 +138,8 @@ class _Module:
         yield from unusable
         if unusable:
             return
+        if found.type_checking and self._has_stub(absolute):
+            return
         if self._lookup.module(absolute) is Presence.ABSENT:
             self._missing.add(absolute)
             parent, _, last = absolute.rpartition(".")
@@ -144,11 +163,20 @@ class _Module:
 
     def _name(self, found: Import, module: str, imported: ImportedName) -> Iterator[Diagnostic]:
         name = imported.name
+        if found.type_checking and self._has_stub(f"{module}.{name}"):
+            return
         if name == "*" or self._lookup.name(module, name) is not Presence.ABSENT:
             return
         hint = did_you_mean(name, self._lookup.names_in(module))
         message = f"{module} has no name {name!r}"
         yield self._tell(found, "IMP005", message, imported.span, hint)
+
+    def _has_stub(self, module: str) -> bool:
+        """True when there is a `.pyi` for a module, which tells the type checker more."""
+        owner = self._lookup.candidate_of(module)
+        place = "/".join(module.split(".")[2:])
+        stubs = (f"{place}.pyi", f"{place}/__init__.pyi")
+        return owner is not None and any(stub in owner.source.files for stub in stubs)
 
     def _use(self, use: Use) -> Iterator[Diagnostic]:
         place = self._lookup.place_of(self._analysis, use)
@@ -176,7 +204,7 @@ class _Module:
         self, found: Import, code: str, message: str, span: Span, hint: str | None
     ) -> Diagnostic:
         severity = Severity.WARNING
-        if found.optional:
+        if found.optional or found.type_checking:
             severity = Severity.INFO
         elif found.is_certain and self._is_loaded():
             severity = Severity.ERROR

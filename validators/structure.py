@@ -10,17 +10,20 @@ from devserver.core.diagnostics import Diagnostic
 from devserver.core.names import normalise, problem_with
 from devserver.validation.analysis import Class, ModuleAnalysis, Span
 from devserver.validation.ancestry import Ancestry, Lineage, lineage
+from devserver.validation.awaiting import misused_helpers
 from devserver.validation.candidate import MANIFEST, Candidate, World
+from devserver.validation.declared import declared_and_used, unknown_names
 from devserver.validation.entry import Entry, find_entry
 from devserver.validation.findings import error, warning
 from devserver.validation.hooks import misspelt_hooks, problems_with_hooks
-from devserver.validation.lookup import Lookup
-from devserver.validation.manifest_file import value_span
+from devserver.validation.manifest_places import value_span
 from devserver.validation.route_conflicts import route_conflicts
+from devserver.validation.twins import twin_findings
 
 _DECLARATIONS = frozenset(
     {"dependencies", "config_dependencies", "permissions", "tags", "commands", "services"}
 )
+_WARNINGS = frozenset({"STR018"})
 
 
 class StructureCheck:
@@ -31,16 +34,19 @@ class StructureCheck:
 
     def check(self, candidate: Candidate, world: World) -> Iterator[Diagnostic]:
         """What the host could not work with."""
-        lookup = Lookup(world.plugins)
+        lookup = world.lookup
         problem = problem_with(candidate.name)
         if problem is not None:
             place = f"{candidate.name}.py" if candidate.source.single_file else ""
             file = candidate.source.project_path(place)
             yield error(candidate, "STR007", problem, file=file, hint="rename it")
+        yield from twin_findings(candidate)
         yield from _manifest_identity(candidate)
         entry = find_entry(candidate, lookup)
         yield from _entry(candidate, entry)
         yield from route_conflicts(candidate)
+        yield from declared_and_used(candidate)
+        yield from unknown_names(candidate, world)
         if entry.found is None:
             return
         line = lineage(lookup, *entry.found)
@@ -50,6 +56,7 @@ class StructureCheck:
             for analysis, found in line.members:
                 if analysis.name in candidate.modules:
                     yield from _hooks(candidate, analysis, found)
+            yield from misused_helpers(candidate, line)
             yield from _shared_state(candidate, line)
 
 
@@ -95,6 +102,15 @@ def _made_by(candidate: Candidate, entry: Entry, line: Lineage) -> Iterator[Diag
             hint="derive it from devserver.sdk.BasePlugin",
         )
     constructor = line.method("__init__") if line.is_plain else None
+    if constructor is not None and constructor[1].is_async:
+        yield error(
+            candidate,
+            "STR009",
+            "'__init__' must be a plain function, not async",
+            file=constructor[0].file,
+            span=constructor[1].span,
+            hint="write `def` without `async`; what must be awaited belongs into initialize()",
+        )
     if entry.factory is None and constructor is not None and not constructor[1].decorators:
         signature = constructor[1].signature
         problem = signature.without_first().problem_with_count(0) if signature.takes_first else None
@@ -213,7 +229,8 @@ def _manifest_span(candidate: Candidate, field: str) -> Span | None:
 
 def _hooks(candidate: Candidate, analysis: ModuleAnalysis, found: Class) -> Iterator[Diagnostic]:
     for problem in problems_with_hooks(found):
-        yield error(
+        tell = warning if problem.code in _WARNINGS else error
+        yield tell(
             candidate,
             problem.code,
             problem.message,

@@ -16,16 +16,19 @@ def plugin() -> None:
     epilog=examples(
         "dev plugin validate users",
         "dev plugin validate --all --watch",
-        "dev plugin validate --all --format json",
+        "dev plugin validate --all --fix",
+        "dev plugin validate --all --format sarif",
     )
 )
 @click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=complete_plugin)
 @click.option("--all", "everything", is_flag=True, help="Validate every plugin.")
 @click.option("--watch", is_flag=True, help="Go on, with what changes and its dependents.")
+@click.option("--fix", is_flag=True, help="Correct what can be corrected without asking.")
+@click.option("--diff", is_flag=True, help="With --fix: show what it would do, write nothing.")
 @click.option(
     "--format",
     "chosen",
-    type=click.Choice(["rich", "json"]),
+    type=click.Choice(["rich", "json", "github", "sarif"]),
     help="How to print findings; with --watch json is one line a run.  [default: rich]",
 )
 @pass_invocation
@@ -35,6 +38,8 @@ def validate(
     names: tuple[str, ...],
     everything: bool,
     watch: bool,
+    fix: bool,
+    diff: bool,
     chosen: str | None,
 ) -> int:
     """Check plugins without running them.
@@ -47,12 +52,45 @@ def validate(
             if not names
             else "--all already means every plugin; leave out the names"
         )
+    form = chosen or ("json" if invocation.as_json else "rich")
+    _refuse_contradictions(form, as_json=invocation.as_json, watch=watch, fix=fix, diff=diff)
     from devserver.cli.validate import Validation, watch_and_validate
 
-    as_json = invocation.as_json or chosen == "json"
-    validation = Validation(
-        invocation.project(), scope=None if everything else names, as_json=as_json
-    )
+    validation = Validation(invocation.project(), scope=None if everything else names, form=form)
     if watch:
         return watch_and_validate(validation)
-    return validation.run_once()
+    return validation.fix(only_show=diff) if fix else validation.run_once()
+
+
+def _refuse_contradictions(form: str, *, as_json: bool, watch: bool, fix: bool, diff: bool) -> None:
+    if as_json and form != "json":
+        raise click.UsageError(f"--json and --format {form} contradict each other")
+    if watch and fix:
+        raise click.UsageError("--fix corrects once; leave out --watch")
+    if watch and form == "sarif":
+        raise click.UsageError("a SARIF log is one document; with --watch use json or github")
+    if diff and not fix:
+        raise click.UsageError("--diff shows what --fix would do; add --fix")
+
+
+@plugin.command(
+    epilog=examples(
+        "dev plugin codes", "dev plugin codes IMP001", "dev plugin codes --format markdown"
+    )
+)
+@click.argument("codes", metavar="[CODE]...", nargs=-1)
+@click.option(
+    "--format",
+    "chosen",
+    type=click.Choice(["rich", "json", "markdown"]),
+    help="How to print the table.  [default: rich]",
+)
+@pass_invocation
+def codes(invocation: Invocation, *, codes: tuple[str, ...], chosen: str | None) -> int:
+    """What the codes of findings mean, how bad they are, and what to write instead."""
+    from devserver.cli.codes import print_codes
+
+    form = chosen or ("json" if invocation.as_json else "rich")
+    if codes and form == "markdown":
+        raise click.UsageError("the Markdown is the whole table; leave out the codes")
+    return print_codes(codes, form=form)

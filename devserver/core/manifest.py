@@ -14,7 +14,7 @@ class ConfigOption(BaseModel):
     """One configuration key of a plugin. `min` and `max` bound a number, or the length of
     anything else."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     type: OptionType = "string"
     required: bool = False
@@ -61,7 +61,7 @@ def _has_type(value: Any, kind: OptionType) -> bool:
 class EventsDeclaration(BaseModel):
     """Topics that a plugin publishes and subscribes to."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     publishes: list[str] = Field(default_factory=list)
     subscribes: list[str] = Field(default_factory=list)
@@ -70,7 +70,7 @@ class EventsDeclaration(BaseModel):
 class Endpoint(BaseModel):
     """One documented route."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     method: str = "GET"
     path: str
@@ -83,7 +83,7 @@ class Manifest(BaseModel):
     `dependencies` is normalised to name → version specifier ("" for any).
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
 
     name: str | None = None
     version: str | None = None

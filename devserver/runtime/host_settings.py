@@ -33,6 +33,7 @@ class HostSettings(_Part):
     database: dict[str, Any] = Field(default_factory=dict)
     auth: dict[str, Any] = Field(default_factory=dict)
     packages: dict[str, Any] = Field(default_factory=dict)
+    validation: dict[str, Any] = Field(default_factory=dict)
     on_plugin_failure: Literal["continue", "abort"] = "continue"
 
 

@@ -15,6 +15,7 @@ from devserver.core.source import PluginSource, SourceFile
 from devserver.validation.analysis import ModuleAnalysis, Span
 from devserver.validation.candidate import MANIFEST, Candidate, Dependency
 from devserver.validation.entry import plugin_classes
+from devserver.validation.host_use import host_use
 from devserver.validation.lookup import ROOT, Lookup
 from devserver.validation.manifest_file import ManifestReading, read_manifest
 from devserver.validation.outline import SyntaxProblem, Unparsable, outline, parse
@@ -80,6 +81,7 @@ class Analyser:
             dependencies=(),
             early=(*early, *reading.diagnostics),
             module_names=_importable(package, files, source.single_file),
+            use=host_use(modules.values()),
         )
         dependencies = (*_declared(candidate), *_imported(candidate))
         return dataclasses.replace(candidate, dependencies=dependencies)

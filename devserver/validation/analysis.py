@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from devserver.validation.parameters import Call, Signature
+
 T = TypeVar("T")
 
 
@@ -72,15 +74,6 @@ class Import:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
-    """The arguments of a call. `open` means that more may come from `*args` or `**kwargs`."""
-
-    positional: int
-    keywords: tuple[str, ...]
-    open: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Use:
     """`alias.path` or `alias.path(...)`, where alias was imported from below `plugins` or
     relatively.
@@ -100,65 +93,11 @@ class Use:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Signature:
-    """The parameters of a function. `defaults` counts those positional ones, from the last,
-    that can be left out."""
-
-    positional_only: tuple[str, ...]
-    positional: tuple[str, ...]
-    defaults: int
-    keyword_only: tuple[str, ...]
-    keyword_required: tuple[str, ...]
-    varargs: bool
-    keywords: bool
-
-    def without_first(self) -> Signature:
-        """As seen on an instance: without `self`."""
-        first_only = self.positional_only[1:] if self.positional_only else ()
-        rest = self.positional if self.positional_only else self.positional[1:]
-        count = len(first_only) + len(rest)
-        return Signature(
-            positional_only=first_only,
-            positional=rest,
-            defaults=min(self.defaults, count),
-            keyword_only=self.keyword_only,
-            keyword_required=self.keyword_required,
-            varargs=self.varargs,
-            keywords=self.keywords,
-        )
-
-    def problem_with(self, call: Call) -> str | None:
-        """Why a call does not fit, or None when it does or that cannot be known."""
-        if call.open:
-            return None
-        names = (*self.positional_only, *self.positional)
-        if call.positional > len(names) and not self.varargs:
-            return f"takes at most {len(names)} positional arguments, not {call.positional}"
-        known = {*self.positional, *self.keyword_only}
-        unknown = [k for k in call.keywords if k not in known]
-        if unknown and not self.keywords:
-            return f"has no parameter {unknown[0]!r}"
-        given = {*names[: call.positional], *call.keywords}
-        required = (*names[: len(names) - self.defaults], *self.keyword_required)
-        missing = [n for n in required if n not in given]
-        return f"needs the argument {missing[0]!r}" if missing else None
-
-    def problem_with_count(self, count: int) -> str | None:
-        """The same for a call with `count` positional arguments."""
-        return self.problem_with(Call(positional=count, keywords=(), open=False))
-
-    @property
-    def takes_first(self) -> bool:
-        """True when there can be a `self`."""
-        return bool(self.positional_only or self.positional or self.varargs)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Function:
     """A function of a module or a class. `decorators` are dotted names, "?" for anything else.
 
     `returns` tells, of get_plugin and create_plugin alone, what each `return` gives: `X()`, `X`,
-    or "?". `span` is the name.
+    or "?". `span` is the name. `deprecated` is what `@deprecated("...")` says, None without it.
     """
 
     name: str
@@ -168,6 +107,7 @@ class Function:
     decorators: tuple[str, ...]
     signature: Signature
     returns: tuple[str, ...] = ()
+    deprecated: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,12 +126,48 @@ class Attribute:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HostCall:
+    """A call on the instance (`name` is `publish_event` for `self.publish_event(...)`), on a part
+    of the context (`events.publish` for `ctx.events.publish(...)`), or of `Permission` or
+    `requires_permission`.
+
+    `arguments` are the string literals that the positional arguments begin with, else the one
+    given by keyword; empty where only running the code would tell. `discarded`: nothing is done
+    with what the call gives.
+    """
+
+    name: str
+    arguments: tuple[str, ...]
+    awaited: bool
+    discarded: bool
+    span: Span
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feature:
+    """Syntax that came with a version of Python, such as `3.10`; the first place of each."""
+
+    version: str
+    name: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """A string that may be the path of a route, `/NAME/...`; `{}` stands for a computed part."""
+
+    path: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Class:
     """A class at the top level of a module. `bases` are dotted names, "?" for anything else;
     a subscript counts as what is subscripted. `keywords` are those of the class statement.
 
     `assigned` are the attributes that any method assigns on its instance, `mutated` those
-    that any method changes in place (`self.x.append(...)`, `self.x[...] = ...`).
+    that any method changes in place (`self.x.append(...)`, `self.x[...] = ...`). `calls` are
+    the host calls on the instance.
     """
 
     name: str
@@ -204,6 +180,8 @@ class Class:
     initial: tuple[Attribute, ...]
     assigned: frozenset[str]
     mutated: frozenset[str]
+    calls: tuple[HostCall, ...] = ()
+    deprecated: str | None = None
 
     def method(self, name: str) -> Function | None:
         """The last definition of a method, or None."""
@@ -220,13 +198,15 @@ class Class:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """`@router.get("/path")` on a function. `owner` is the function that declares it ("" for the
-    module), `router` the variable. `methods` are upper case."""
+    module), `router` the variable. `methods` are upper case. `view` are the parameters of the
+    function, None where its decorators may change them."""
 
     owner: str
     router: str
     methods: tuple[str, ...]
     path: str
     span: Span
+    view: Signature | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,7 +216,8 @@ class ModuleAnalysis:
     `bound` are all names that the module may have after it was loaded, but for what its star
     imports bring, `rebound` those bound more than once. `exports` is `__all__` where that is
     literal. `is_open` means that names may come from elsewhere (globals(), sys.modules, exec and
-    the like), so none is surely missing. `assigned` maps names that are assigned once to `X`,
+    the like), so none is surely missing. `calls` are the host calls but for those on an instance.
+    `assigned` maps names that are assigned once to `X`,
     `X()` or "?". `uses` are of what was imported from plugins.
     """
 
@@ -254,6 +235,9 @@ class ModuleAnalysis:
     uses: tuple[Use, ...]
     routes: tuple[Route, ...]
     notes: tuple[SyntaxNote, ...]
+    calls: tuple[HostCall, ...] = ()
+    features: tuple[Feature, ...] = ()
+    links: tuple[Link, ...] = ()
 
     def function(self, name: str) -> Function | None:
         """The function of that name; None where there is none, or more than one."""

@@ -89,19 +89,30 @@ class Lineage:
 
     @property
     def is_abstract(self) -> bool:
-        """True when the class cannot be constructed, or says that it is a base alone."""
+        """True when the class has methods left to define, or says that it is a base alone."""
+        own = self.members[0][1] if self.members else None
+        return self._has_open_methods or (own is not None and _is_abc(own))
+
+    @property
+    def cannot_be_made(self) -> bool:
+        """True when constructing the class surely fails: it is abstract, and Python knows it."""
+        return self._has_open_methods and any(_is_abc(found) for _, found in self.members)
+
+    @property
+    def _has_open_methods(self) -> bool:
         done: set[str] = set()
         for _, found in self.members:
             for method in found.methods:
-                abstract = any(
-                    d.rpartition(".")[2].startswith("abstract") for d in method.decorators
-                )
-                if abstract and method.name not in done:
+                if _is_abstract(method) and method.name not in done:
                     return True
                 done.add(method.name)
             done.update(a.name for a in found.attributes)
-        own = self.members[0][1] if self.members else None
-        return own is not None and any(b.rpartition(".")[2] == "ABC" for b in own.bases)
+        return False
+
+
+def _is_abc(found: Class) -> bool:
+    marked = any(k.endswith("ABCMeta") for k in found.keywords)
+    return marked or any(base.rpartition(".")[2] == "ABC" for base in found.bases)
 
 
 def _is_abstract(method: Function) -> bool:

@@ -11,6 +11,9 @@ from devserver.core.manifest import Manifest
 from devserver.core.names import normalise
 from devserver.core.source import PluginSource
 from devserver.validation.analysis import ModuleAnalysis
+from devserver.validation.host_use import HostUse
+from devserver.validation.lookup import Lookup
+from devserver.validation.project_config import ProjectConfigs, project_configs
 from devserver.validation.resolve import Environment, this_environment
 
 MANIFEST = "manifest.json"
@@ -34,7 +37,8 @@ class Candidate:
 
     `modules` maps import names to analyses, of the files that could be parsed; `module_names`
     are all that can be imported, with those that could not be parsed and folders. `early` are the
-    diagnostics that analysis itself met (a syntax error, a manifest that is no JSON).
+    diagnostics that analysis itself met (a syntax error, a manifest that is no JSON). `use` is
+    what the modules deal with the host in.
     """
 
     source: PluginSource
@@ -43,6 +47,7 @@ class Candidate:
     dependencies: tuple[Dependency, ...]
     early: tuple[Diagnostic, ...] = ()
     module_names: frozenset[str] = frozenset()
+    use: HostUse = field(default_factory=HostUse)
 
     @property
     def name(self) -> str:
@@ -65,6 +70,11 @@ class Candidate:
         return name if name in self.module_names else self.package
 
     @property
+    def is_whole(self) -> bool:
+        """True when every file could be read: what is not seen is not there."""
+        return not any(d.is_error for d in self.early)
+
+    @property
     def manifest_file(self) -> str | None:
         """manifest.json relative to the project, None when there is none."""
         return self.source.project_path(MANIFEST) if MANIFEST in self.source.files else None
@@ -76,7 +86,9 @@ class World:
 
     `plugins` is how all plugins would be after the change, by normalised name. `running` are
     the candidates of the live generations. `changed` are the keys under judgement. `disabled`
-    are the keys of plugins that are not to be used. `environment` answers for what is outside.
+    are the keys of plugins that are not to be used. `environment` answers for what is outside,
+    `configs` for the project's configuration files. `lookup` knows what names of `plugins` stand
+    for, `lookup_before` what those of `running` do.
     """
 
     plugins: Mapping[str, Candidate]
@@ -84,6 +96,13 @@ class World:
     changed: frozenset[str]
     disabled: frozenset[str] = frozenset()
     environment: Environment = field(default_factory=this_environment)
+    configs: ProjectConfigs = field(default_factory=project_configs)
+    lookup: Lookup = field(init=False, repr=False, compare=False)
+    lookup_before: Lookup = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "lookup", Lookup(self.plugins))
+        object.__setattr__(self, "lookup_before", Lookup(self.running))
 
 
 class Validator(Protocol):

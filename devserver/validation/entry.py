@@ -85,7 +85,8 @@ def find_entry(candidate: Candidate, lookup: Lookup) -> Entry:
         return Entry(analysis=analysis, found=concrete[0])
     if concrete:
         return Entry(analysis=analysis, rivals=tuple(concrete))
-    return Entry(analysis=analysis, is_missing=not list(plugin_classes(candidate, lookup)))
+    bases = [lineage(lookup, where, cls) for where, cls in plugin_classes(candidate, lookup)]
+    return Entry(analysis=analysis, is_missing=all(base.cannot_be_made for base in bases))
 
 
 def _from_factory(analysis: ModuleAnalysis, name: str, lookup: Lookup) -> Entry:

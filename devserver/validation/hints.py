@@ -21,6 +21,9 @@ def hint_for_missing_module(candidate: Candidate, module: str) -> str:
     if requirements is not None and _names_it(candidate, top):
         return f"`pip install -r {requirements}`"
     known = distribution_of(top)
+    declared = _in_manifest(candidate, top)
+    if declared is not None:
+        return f"`pip install {declared}`; {REQUIREMENTS} is the place for what is no plugin"
     where = requirements or candidate.source.project_path(REQUIREMENTS)
     if known is None:
         near = nearest(top, known_top_level(), cutoff=0.75)
@@ -37,9 +40,20 @@ def _requirements_file(candidate: Candidate) -> str | None:
     return source.project_path(REQUIREMENTS)
 
 
+def _in_manifest(candidate: Candidate, top: str) -> str | None:
+    """The entry among the manifest's dependencies that is the distribution of a module."""
+    wanted = _distributions_of(top)
+    named = candidate.manifest.dependencies
+    return next((name for name in named if canonicalize_name(name) in wanted), None)
+
+
+def _distributions_of(top: str) -> set[str]:
+    return {canonicalize_name(top), canonicalize_name(distribution_of(top) or top)}
+
+
 def _names_it(candidate: Candidate, top: str) -> bool:
     text = candidate.source.files[REQUIREMENTS].content.decode(errors="replace")
-    wanted = {canonicalize_name(top), canonicalize_name(distribution_of(top) or top)}
+    wanted = _distributions_of(top)
     return any(
         line.requirement is not None and canonicalize_name(line.requirement.name) in wanted
         for line in requirements_in(re.sub(r"\r\n?", "\n", text))

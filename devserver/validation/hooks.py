@@ -58,6 +58,18 @@ def problems_with_hooks(found: Class) -> Iterator[HookProblem]:
             yield from _as_attribute(hook, attribute)
         elif method is not None:
             yield from _as_method(hook, method)
+            yield from _twice(hook, found)
+
+
+def _twice(hook: str, found: Class) -> Iterator[HookProblem]:
+    plain = [m for m in found.methods if m.name == hook and not m.decorators]
+    for method in plain[1:]:
+        yield HookProblem(
+            code="STR018",
+            message=f"{hook!r} is defined again: that in line {plain[0].span.line} has no effect",
+            span=method.span,
+            hint="make one of the two, or rename one",
+        )
 
 
 def _as_attribute(hook: str, attribute: Attribute) -> Iterator[HookProblem]:
@@ -89,6 +101,13 @@ def _as_method(hook: str, method: Function) -> Iterator[HookProblem]:
             message=f"the host calls {_called(hook)}, but this {problem}",
             span=method.span,
             hint=f"write `{_definition(hook)}`",
+        )
+    if method.is_generator:
+        yield HookProblem(
+            code="STR017",
+            message=f"{hook!r} has a `yield`, so calling it runs nothing of its body",
+            span=method.span,
+            hint="return a value; what `yield` is for belongs into a method of its own",
         )
     if hook in PLAIN and method.is_async:
         yield HookProblem(

@@ -6,7 +6,7 @@ import json
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -21,9 +21,11 @@ from devserver.core.manifest import (
     Manifest,
     option_problem,
 )
-from devserver.core.yaml_text import KeyPath, YamlDocument, read_yaml
+from devserver.core.yaml_text import KeyPath, YamlDocument
 from devserver.validation.analysis import Span
 from devserver.validation.findings import nearest
+from devserver.validation.manifest_places import decoded, places_in
+from devserver.validation.secrets import MASK, is_named_like_a_secret, masked
 
 SECRET_DEFAULT = "CFG021"
 _EXPECTED = {
@@ -74,18 +76,9 @@ def read_manifest(content: bytes, *, file: str, plugin: str) -> ManifestReading:
     return ManifestReading(manifest=manifest, diagnostics=tuple(found))
 
 
-def value_span(content: bytes, *path: str | int) -> Span | None:
-    """The place of a value in a manifest, None when it is not there."""
-    places = _places(_decoded(content))
-    place = places.values.get(path)
-    if place is None:
-        return None
-    return Span(place.line, place.column, place.end_line, place.end_column)
-
-
 class _Reader:
     def __init__(self, content: bytes, file: str, plugin: str) -> None:
-        self._text = _decoded(content)
+        self._text = decoded(content)
         self._file = file
         self._plugin = plugin
         self._known_places: YamlDocument | None = None
@@ -123,7 +116,11 @@ class _Reader:
     def _refuse_syntax(self, error: json.JSONDecodeError) -> None:
         hint = "JSON wants double quotes, no comments and no comma behind the last entry"
         span = Span(error.lineno, error.colno, error.lineno, error.colno + 1)
-        message = error.msg.removesuffix("s").lower() if error.msg else "no valid JSON"
+        message = (
+            error.msg.removesuffix("s").removesuffix(" at").lower()
+            if error.msg
+            else "no valid JSON"
+        )
         self._add(SYNTAX, f"manifest.json is no JSON: {message}", span, hint)
 
     def _refuse_long_number(self) -> None:
@@ -187,15 +184,27 @@ class _Reader:
             if problem is not None:
                 message = f"the default of {name!r} does not fit its own declaration: {problem}"
                 self._add(OUT_OF_RANGE, message, self._span(path), severity=Severity.WARNING)
-            if option.secret and option.default:
-                hint = "leave the default out and set the value in config/plugins.yaml"
+            named = is_named_like_a_secret(name) and isinstance(option.default, str)
+            if option.default and (option.secret or named):
+                hint = 'leave the default out, and mark the key with "secret": true'
                 message = f"the secret {name!r} has its value written into the manifest"
                 self._add(SECRET_DEFAULT, message, self._span(path), hint, Severity.WARNING)
+                self._hide(path)
+
+    def _hide(self, path: KeyPath) -> None:
+        """Has the frame of the last finding not show the value that it is about."""
+        place, told = self._places.values.get(path), self.found[-1]
+        if place is not None:
+            line = masked(self._text.split("\n")[place.line - 1], place.column)
+            end = place.column + len(MASK)
+            self.found[-1] = replace(
+                told, source_lines=(line,), end_line=place.line, end_column=end
+            )
 
     @property
     def _places(self) -> YamlDocument:
         if self._known_places is None:
-            self._known_places = _places(self._text)
+            self._known_places = places_in(self._text)
         return self._known_places
 
     def _span(self, path: KeyPath, *, keys: bool = False) -> Span | None:
@@ -233,17 +242,6 @@ class _Reader:
                 hint=hint,
             )
         )
-
-
-def _decoded(content: bytes) -> str:
-    """The text; what is no UTF-8 becomes a replacement character, which no key has."""
-    text = content.decode("utf-8-sig", errors="replace")
-    return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
-def _places(text: str) -> YamlDocument:
-    """Where everything is. JSON is YAML, but for tabs, which JSON has only between tokens."""
-    return read_yaml(text.replace("\t", " "))
 
 
 def _hint_for_unknown(path: Sequence[str | int]) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from devserver.core.diagnostics import Diagnostic, Severity
 from devserver.validation.candidate import ValidationReport
+from devserver.validation.rules import FIXABLE
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -32,7 +33,8 @@ def code_frame(diagnostic: Diagnostic) -> RenderableType:
 
 
 def to_document(report: ValidationReport) -> dict[str, Any]:
-    """The report as one JSON document: `{ok, errors, warnings, infos, ms, diagnostics}`."""
+    """The report as one JSON document: `{ok, errors, warnings, infos, ms, diagnostics}`. Each
+    diagnostic has `fixable`: whether `--fix` has an edit for its code."""
     counts = {s: sum(d.severity is s for d in report.diagnostics) for s in Severity}
     return {
         "ok": not report.refused,
@@ -40,7 +42,7 @@ def to_document(report: ValidationReport) -> dict[str, Any]:
         "warnings": counts[Severity.WARNING],
         "infos": counts[Severity.INFO],
         "ms": round(report.ms, 3),
-        "diagnostics": [d.to_json() for d in report.diagnostics],
+        "diagnostics": [{**d.to_json(), "fixable": d.code in FIXABLE} for d in report.diagnostics],
     }
 
 

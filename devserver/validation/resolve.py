@@ -5,19 +5,19 @@ from __future__ import annotations
 import importlib.machinery
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping
 from functools import cache
 from importlib.machinery import ModuleSpec
 from pathlib import Path
-from typing import Any
 
 from devserver.validation.analysis import ModuleAnalysis
 from devserver.validation.distributions import Distributions
-from devserver.validation.lookup import GIVEN, Presence
+from devserver.validation.finders import find_below, find_top, is_promised
+from devserver.validation.lookup import GIVEN, Lookup, Presence
 from devserver.validation.outline import Unparsable, analyse_module
 
-_BUILTIN_FINDERS = (importlib.machinery.BuiltinImporter, importlib.machinery.FrozenImporter)
-_FINDERS_OF_OURS = "devserver"
+_FACADE = "devserver.sdk"
+_DEEPEST_STARS = 5
 _HIDES_NAMES = re.compile(
     rb"\b(setattr|lazy\w*|attach\w*|import_module|__import__|__getattr__|meta_path)\b"
 )
@@ -64,7 +64,7 @@ class Environment:
         if name in sys.builtin_module_names or name in sys.modules:
             return Presence.PRESENT
         if self._spec(top) is None:
-            return Presence.UNKNOWN if _is_promised(top) else Presence.ABSENT
+            return Presence.UNKNOWN if is_promised(top) else Presence.ABSENT
         parent = top
         for part in rest.split(".") if rest else ():
             child = f"{parent}.{part}"
@@ -78,24 +78,28 @@ class Environment:
     def _spec(self, name: str) -> ModuleSpec | None:
         if name not in self._specs:
             parent, _, _ = name.rpartition(".")
-            self._specs[name] = self._find_below(name, parent) if parent else _find_top(name)
+            self._specs[name] = self._find_below(name, parent) if parent else find_top(name)
         return self._specs[name]
 
     def _find_below(self, name: str, parent: str) -> ModuleSpec | None:
         spec = self._spec(parent)
         if spec is None or spec.submodule_search_locations is None:
             return None
-        return _path_spec(name, _locations(spec))
+        return find_below(name, spec)
 
     # -- names -------------------------------------------------------------------------------
 
-    def name(self, module: str, name: str) -> Presence:
-        """Whether `from module import name` works; the module is there."""
+    def name(self, module: str, name: str, depth: int = 0) -> Presence:
+        """Whether `from module import name` works; the module is there. `depth` counts the star
+        imports that led here."""
         if name in GIVEN:
             return Presence.PRESENT
         loaded = sys.modules.get(module)
         if loaded is not None and name in vars(loaded):
             return Presence.PRESENT
+        if loaded is not None and _tells_all(module, vars(loaded)):
+            below = self.module(f"{module}.{name}")
+            return Presence.PRESENT if below is Presence.PRESENT else Presence.ABSENT
         if self.module(f"{module}.{name}") is Presence.PRESENT:
             return Presence.PRESENT
         content = self._source(module)
@@ -104,15 +108,72 @@ class Environment:
         if _defines(content, name):
             return Presence.PRESENT
         analysis = self._analysis(module, content)
-        if analysis is None or analysis.is_open or _has_star(analysis):
+        if analysis is None or analysis.is_open:
             return Presence.UNKNOWN
-        return Presence.PRESENT if name in analysis.bound else Presence.ABSENT
+        if name in analysis.bound:
+            return Presence.PRESENT
+        return self._by_star(analysis, name, depth)
+
+    def _by_star(self, analysis: ModuleAnalysis, name: str, depth: int) -> Presence:
+        """Whether a name comes by `from module import *`."""
+        for target in Lookup.star_targets(analysis):
+            content = None if target is None else self._source(target)
+            if target is None or content is None or depth >= _DEEPEST_STARS:
+                return Presence.UNKNOWN
+            if name.encode() in content or b"import *" in content:
+                there = self.name(target, name, depth + 1)
+                if there is not Presence.ABSENT:
+                    return Presence.UNKNOWN  # it may not be among what the star takes
+        return Presence.ABSENT
 
     def names_in(self, module: str) -> list[str]:
         """Names to choose a hint from."""
+        loaded = sys.modules.get(module)
+        if loaded is not None and _tells_all(module, vars(loaded)):
+            return sorted(n for n in vars(loaded) if not n.startswith("_"))
+        found: set[str] = set()
+        for name in (module, *self._stars(module)):
+            content = self._source(name)
+            analysis = None if content is None else self._analysis(name, content)
+            if analysis is not None:
+                found |= analysis.bound
+        return sorted(found)
+
+    def _stars(self, module: str) -> list[str]:
         content = self._source(module)
         analysis = None if content is None else self._analysis(module, content)
-        return [] if analysis is None else sorted(analysis.bound)
+        targets = () if analysis is None else Lookup.star_targets(analysis)
+        return [target for target in targets if target is not None]
+
+    def deprecation(self, module: str, name: str) -> str | None:
+        """What `@deprecated` says of a name that a module defines, None when nothing does."""
+        analysis = self._marked(module)
+        if analysis is None:
+            return None
+        found = analysis.function(name) or analysis.class_named(name)
+        if found is not None:
+            return found.deprecated
+        for imported in analysis.imports:
+            source = analysis.absolute(imported.module, imported.level)
+            for entry in imported.names:
+                if entry.bound_as == name and source is not None and source != module:
+                    return self.deprecation(source, entry.name)
+        return None
+
+    def deprecated_methods(self, module: str, name: str) -> dict[str, str]:
+        """Method → what `@deprecated` says of it, of a class that a module defines."""
+        analysis = self._marked(module)
+        found = None if analysis is None else analysis.class_named(name)
+        methods = () if found is None else found.methods
+        return {m.name: m.deprecated for m in methods if m.deprecated is not None}
+
+    def _marked(self, module: str) -> ModuleAnalysis | None:
+        """The analysis of a module that marks something, or of the SDK's own façade; None for
+        any other, which need not be parsed."""
+        content = self._source(module)
+        if content is None or not (b"deprecated(" in content or module == _FACADE):
+            return None
+        return self._analysis(module, content)
 
     def _may_hide_modules(self, module: str) -> bool:
         spec = self._spec(module)
@@ -135,7 +196,10 @@ class Environment:
     def _analysis(self, module: str, content: bytes) -> ModuleAnalysis | None:
         known = self._analyses.get(module)
         if known is None or known[0] is not content:
-            known = self._analyses[module] = (content, _analysed(module, content))
+            spec = self._specs.get(module)
+            is_package = spec is not None and spec.submodule_search_locations is not None
+            found = _analysed(module, content, is_package=is_package)
+            known = self._analyses[module] = (content, found)
         return known[1]
 
 
@@ -157,55 +221,10 @@ def known_top_level() -> list[str]:
     return sorted(n for n in found if n.isidentifier())
 
 
-def _find_top(name: str) -> ModuleSpec | None:
-    if name == "__main__":
-        return ModuleSpec(name, None)
-    for finder in (*_BUILTIN_FINDERS, importlib.machinery.PathFinder):
-        spec = finder.find_spec(name)
-        if spec is not None:
-            return spec
-    return next(_found_by_others(name), None)
-
-
-def _found_by_others(name: str) -> Iterator[Any]:
-    """What finders of editable installs and the like know; none of them is asked for a module
-    below another one, which some answer by importing that."""
-    known = (*_BUILTIN_FINDERS, importlib.machinery.PathFinder)
-    for finder in sys.meta_path:
-        module = getattr(finder, "__module__", None) or type(finder).__module__
-        if finder in known or module.partition(".")[0] in (_FINDERS_OF_OURS, "_distutils_hack"):
-            continue
-        find_spec = getattr(finder, "find_spec", None)
-        try:
-            spec = find_spec(name, None) if find_spec is not None else None
-        except Exception:  # noqa: BLE001 - a finder that some package installed may raise anything
-            continue
-        if spec is not None:
-            yield spec
-
-
-def _path_spec(name: str, locations: Sequence[str]) -> ModuleSpec | None:
-    try:
-        return importlib.machinery.PathFinder.find_spec(name, locations)
-    except KeyError:
-        # A namespace package below one that is not imported: a folder and nothing else.
-        spec = ModuleSpec(name, None, is_package=True)
-        folders = (Path(place, name.rpartition(".")[2]) for place in locations)
-        spec.submodule_search_locations = [str(f) for f in folders if f.is_dir()]
-        return spec
-
-
-def _locations(spec: ModuleSpec) -> list[str]:
-    locations: Any = spec.submodule_search_locations
-    # Iterating over that of a nested namespace package looks its parent up in sys.modules.
-    return list(getattr(locations, "_path", locations) or ())
-
-
-def _is_promised(top: str) -> bool:
-    """`distutils` can be there by a hook that setuptools installs."""
-    return top == "distutils" and any(
-        type(f).__module__ == "_distutils_hack" for f in sys.meta_path
-    )
+def _tells_all(module: str, names: Mapping[str, object]) -> bool:
+    """True for a module of the standard library that is loaded: it has the names that it has,
+    unless it makes some when they are asked for."""
+    return module.partition(".")[0] in sys.stdlib_module_names and "__getattr__" not in names
 
 
 def _stamp_of(path: str) -> object:
@@ -224,9 +243,9 @@ def _read(path: str) -> bytes | None:
         return None
 
 
-def _analysed(module: str, content: bytes) -> ModuleAnalysis | None:
+def _analysed(module: str, content: bytes, *, is_package: bool) -> ModuleAnalysis | None:
     try:
-        return analyse_module(content, name=module, file="", is_package=False)
+        return analyse_module(content, name=module, file="", is_package=is_package)
     except Unparsable:
         return None
 
@@ -236,7 +255,3 @@ def _defines(content: bytes, name: str) -> bool:
     word = re.escape(name.encode())
     pattern = rb"^(?:(?:async )?def |class )?" + word + rb"\b *(?:[:=(\[]|$)"
     return re.search(pattern, content, re.MULTILINE) is not None
-
-
-def _has_star(analysis: ModuleAnalysis) -> bool:
-    return any(n.name == "*" for i in analysis.imports for n in i.names)

@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from devserver.core.diagnostics import Diagnostic
 from devserver.validation.analysis import ModuleAnalysis, Route
 from devserver.validation.candidate import Candidate
-from devserver.validation.findings import error, warning
+from devserver.validation.findings import did_you_mean, error, warning
+from devserver.validation.parameters import Signature
 
+_NAMED = re.compile(r"<(?:[^:<>]*:)?([^<>]*)>")
 _PARAMETER = re.compile(r"<(?:([^:<>]*):)?[^<>]*>")
 
 
@@ -17,6 +19,7 @@ def route_conflicts(candidate: Candidate) -> Iterator[Diagnostic]:
     """Two routes on one router are an error; one in register_routes() and one in routes.py a
     warning, because it is not sure that both are mounted."""
     for analysis in candidate.modules.values():
+        yield from _unservable(candidate, analysis)
         taken: dict[tuple[str, str, str, str], Route] = {}
         for route in analysis.routes:
             for method in route.methods:
@@ -25,6 +28,52 @@ def route_conflicts(candidate: Candidate) -> Iterator[Diagnostic]:
                 if first is not route:
                     yield _twice(candidate, analysis, route, method, first)
     yield from _across(candidate)
+
+
+def _unservable(candidate: Candidate, analysis: ModuleAnalysis) -> Iterator[Diagnostic]:
+    """Paths that Flask refuses when the route is added."""
+    for route in analysis.routes:
+        problem, hint = _problem_with(route)
+        if problem is not None:
+            message = f"the path {route.path!r} {problem}"
+            yield error(
+                candidate, "STR020", message, file=analysis.file, span=route.span, hint=hint
+            )
+        elif route.view is not None and not route.view.keywords:
+            yield from _not_taken(candidate, analysis, route, route.view)
+
+
+def _not_taken(
+    candidate: Candidate, analysis: ModuleAnalysis, route: Route, view: Signature
+) -> Iterator[Diagnostic]:
+    """Parameters of the path that the view does not take: each request fails."""
+    taken = (*view.positional, *view.keyword_only)
+    for name in _NAMED.findall(route.path):
+        if name not in taken:
+            yield warning(
+                candidate,
+                "STR026",
+                f"the view of {route.path!r} has no parameter {name!r}",
+                file=analysis.file,
+                span=route.span,
+                hint=did_you_mean(name, taken) or f"add {name!r} to its parameters",
+            )
+
+
+def _problem_with(route: Route) -> tuple[str | None, str | None]:
+    path = route.path
+    if route.owner.endswith(".register_routes") and not path.startswith("/"):
+        return "does not begin with a slash", f"write {'/' + path!r}"
+    rest = _PARAMETER.sub("", path)
+    if "<" in rest or ">" in rest:
+        return "has a bracket without its other half", "a parameter is written <int:number>"
+    names = _NAMED.findall(path)
+    for name in names:
+        if not name.isidentifier():
+            return f"has a parameter {name!r}, which is no name", "use letters, digits and _"
+        if names.count(name) > 1:
+            return f"has the parameter {name!r} twice", "give each its own name"
+    return None, None
 
 
 def _twice(

@@ -21,7 +21,7 @@ from typing import Any
 
 from devserver.validation.analysis import ModuleAnalysis
 
-FORMAT = 1
+FORMAT = 3
 """Raised whenever analyses of the same content come out differently."""
 
 _STAMP = f"{FORMAT}:{sys.implementation.cache_tag}:{sys.version_info[:3]}:{sys.platform}"

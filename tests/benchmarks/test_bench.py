@@ -7,6 +7,7 @@ import bench_many_plugins
 import bench_requests
 import bench_save_to_live
 import bench_trial
+import bench_validation
 import pytest
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(900)]
@@ -30,3 +31,7 @@ def test_requests_take_hardly_longer_during_reloads_and_none_fails() -> None:
 
 def test_large_state_goes_through_a_reload_faster_than_through_deepcopy() -> None:
     assert bench_large_state.main([]) == 0
+
+
+def test_validating_a_save_among_a_thousand_plugins_takes_as_long_as_among_few() -> None:
+    assert bench_validation.main([]) == 0

@@ -6,16 +6,18 @@ import ast
 from collections.abc import Iterable
 
 from devserver.validation.analysis import ModuleAnalysis, Use
-from devserver.validation.outline import definitions, imports, references, statements
-from devserver.validation.outline.decoding import (
-    Parsed,
-    SourceText,
-    SyntaxProblem,
-    Unparsable,
-    decode,
-    parse,
+from devserver.validation.outline import (
+    definitions,
+    features,
+    host_calls,
+    imports,
+    links,
+    references,
+    statements,
 )
+from devserver.validation.outline.decoding import Parsed, SourceText, decode, parse
 from devserver.validation.outline.drafts import call_of
+from devserver.validation.outline.problems import SyntaxProblem, Unparsable
 from devserver.validation.outline.walk import Handler, Walk
 
 __all__ = [
@@ -66,10 +68,15 @@ _HANDLERS: dict[type, Handler] = {
     ast.Attribute: references.visit_attribute,
     ast.Subscript: references.visit_subscript,
     ast.Call: references.visit_call,
+    ast.Await: host_calls.visit_await,
+    ast.Expr: host_calls.visit_expression,
+    ast.Constant: links.visit_constant,
+    ast.JoinedStr: links.visit_joined,
 }
 _TYPE_ALIAS = getattr(ast, "TypeAlias", None)
 if _TYPE_ALIAS is not None:  # Python 3.12
     _HANDLERS[_TYPE_ALIAS] = statements.visit_type_alias
+features.watch(_HANDLERS)
 
 
 def analyse_module(content: bytes, *, name: str, file: str, is_package: bool) -> ModuleAnalysis:
@@ -118,6 +125,9 @@ def _finished(walk: Walk, parsed: Parsed, name: str, file: str, is_package: bool
         uses=tuple(sorted(_uses(walk), key=lambda u: (u.span.line, u.span.column))),
         routes=tuple(sorted(routes, key=lambda r: (r.span.line, r.span.column))),
         notes=parsed.notes,
+        calls=tuple(sorted(walk.calls, key=lambda c: (c.span.line, c.span.column))),
+        features=tuple(sorted(walk.features.values(), key=lambda f: (f.span.line, f.name))),
+        links=tuple(sorted(walk.links, key=lambda found: (found.span.line, found.span.column))),
     )
 
 

@@ -12,29 +12,24 @@ from dataclasses import dataclass
 from types import CodeType
 
 from devserver.validation.analysis import Span, SyntaxNote
+from devserver.validation.outline.ending import (
+    is_cut,
+    open_at_end,
+    still_open,
+)
+from devserver.validation.outline.newer import newer_syntax
+from devserver.validation.outline.problems import (
+    SyntaxProblem,
+    Unparsable,
+    end_of,
+    too_deep,
+    unfinished,
+)
 
 _FILE = "<devserver analysis>"
 _COOKIE = re.compile(rb"coding[:=]")
 _LOCK = threading.Lock()
 _EXHAUSTED = (RecursionError, MemoryError, OverflowError, ValueError)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SyntaxProblem:
-    """Why a file is no Python. `code` is one of the SYN codes."""
-
-    code: str
-    message: str
-    span: Span
-    hint: str | None = None
-
-
-class Unparsable(Exception):
-    """Bytes that are no Python source; `problem` says why."""
-
-    def __init__(self, problem: SyntaxProblem) -> None:
-        super().__init__(problem.message)
-        self.problem = problem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,10 +119,23 @@ def decode(content: bytes) -> str:
     try:
         text = content.decode(encoding)
     except (UnicodeError, LookupError) as error:
-        raise Unparsable(_undecodable(content, encoding, error)) from None
+        if not _compiles(content):
+            raise Unparsable(_undecodable(content, encoding, error)) from None
+        text = content.decode(encoding, errors="replace")
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     return text
+
+
+def _compiles(content: bytes) -> bool:
+    """True where the compiler takes bytes that cannot be decoded: some do in a comment."""
+    try:
+        with _LOCK, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            compile(content, _FILE, "exec", dont_inherit=True)
+    except (SyntaxError, UnicodeError, LookupError, *_EXHAUSTED):
+        return False
+    return True
 
 
 def _encoding(content: bytes) -> str:
@@ -161,6 +169,9 @@ def _encoding(content: bytes) -> str:
 
 def _undecodable(content: bytes, encoding: str, error: Exception) -> SyntaxProblem:
     start = error.start if isinstance(error, UnicodeDecodeError) else 0
+    if isinstance(error, UnicodeDecodeError) and error.reason == "unexpected end of data":
+        end = end_of(content[:start].decode(encoding, errors="replace"))
+        return unfinished("the last character is cut", end, None)
     before = content[:start]
     line = before.count(b"\n") + 1
     column = len(before.rpartition(b"\n")[2].decode(encoding, errors="replace")) + 1
@@ -215,20 +226,15 @@ def _problem_of_text(source: SourceText) -> SyntaxProblem | None:
     except SyntaxError as error:
         return _syntax_problem(error, source)
     except _EXHAUSTED:
-        return _too_deep()
+        return too_deep()
     return None
 
 
-def _too_deep() -> SyntaxProblem:
-    return SyntaxProblem(
-        code="SYN007",
-        message="the file is nested too deeply, or too large, for the compiler",
-        span=Span(1, 1, 1, 2),
-        hint="split the longest expression, or put large data into a JSON file",
-    )
-
-
 def _syntax_problem(error: SyntaxError, source: SourceText) -> SyntaxProblem:
+    if is_cut(source.text, error):
+        opening = open_at_end(source.text)
+        place = end_of(source.text.rstrip()) if opening is None else opening.span
+        return unfinished(_message(error), place, opening)
     if isinstance(error, TabError):
         code, hint = "SYN004", "indent with four spaces a level, never with tabs"
     elif isinstance(error, IndentationError):
@@ -246,8 +252,14 @@ def _syntax_problem(error: SyntaxError, source: SourceText) -> SyntaxProblem:
         code=code,
         message=_message(error),
         span=Span(line, column, end_line, end_column),
-        hint=hint or _open_bracket(source.text, line),
+        hint=hint or _hint(error, source, line),
     )
+
+
+def _hint(error: SyntaxError, source: SourceText, line: int) -> str | None:
+    if not str(error.msg).startswith(("invalid syntax", "multiple exception types")):
+        return None  # the message says it all
+    return newer_syntax(source.lines[line - 1]) or still_open(source.text, line)
 
 
 def _misplaced(error: SyntaxError, source: SourceText) -> SyntaxProblem:
@@ -265,25 +277,6 @@ def _misplaced(error: SyntaxError, source: SourceText) -> SyntaxProblem:
 
 def _message(error: SyntaxError) -> str:
     return str(error.msg or "invalid syntax").removesuffix(f" ({_FILE}, line {error.lineno})")
-
-
-def _open_bracket(text: str, line: int) -> str | None:
-    """Names the bracket that is still open where the error is, if it was opened earlier."""
-    opened: list[tuple[str, int]] = []
-    try:
-        for token in tokenize.generate_tokens(io.StringIO(text).readline):
-            if token.start[0] >= line:
-                break
-            if token.type == tokenize.OP and token.string in "([{":
-                opened.append((token.string, token.start[0]))
-            elif token.type == tokenize.OP and token.string in ")]}" and opened:
-                opened.pop()
-    except (tokenize.TokenError, SyntaxError):
-        pass
-    if not opened:
-        return None
-    bracket, where = opened[-1]
-    return f"the {bracket!r} in line {where} is still open here"
 
 
 def _notes(met: list[warnings.WarningMessage], source: SourceText) -> list[SyntaxNote]:

@@ -14,10 +14,12 @@ from devserver.validation.outline.drafts import (
     Scope,
     name_span,
     parameter_names,
+    signature_of,
 )
-from devserver.validation.outline.routes import route_of
+from devserver.validation.outline.routes import METHODS, route_of
 from devserver.validation.outline.walk import Context, Walk
 
+_TRANSPARENT = frozenset({"route", "requires_permission"})
 FACTORIES = frozenset({"get_plugin", "create_plugin"})
 
 
@@ -56,7 +58,14 @@ def _note_routes(walk: Walk, node: FunctionNode, context: Context) -> None:
     for decorator in node.decorator_list:
         route = route_of(decorator, context.scope.qualname, walk.source)
         if route is not None:
-            walk.routes.append((route, context.scope))
+            view = signature_of(node.args) if _keeps_parameters(node) else None
+            walk.routes.append((replace(route, view=view), context.scope))
+
+
+def _keeps_parameters(node: FunctionNode) -> bool:
+    """True when what the router gets takes what the function does."""
+    names = (expressions.dotted_or_unknown(d).rpartition(".")[2] for d in node.decorator_list)
+    return all(name in METHODS or name in _TRANSPARENT for name in names)
 
 
 def visit_class(walk: Walk, node: ast.ClassDef, context: Context) -> None:

@@ -7,9 +7,16 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from devserver.validation.analysis import Attribute, Call, Class, Function, Signature, Span
+from devserver.validation.analysis import (
+    Attribute,
+    Class,
+    Function,
+    HostCall,
+    Span,
+)
 from devserver.validation.outline import expressions
 from devserver.validation.outline.decoding import SourceText
+from devserver.validation.parameters import Call, Signature
 
 ImportTarget = tuple[int, str, str | None]
 """level, module, name (None for the module itself)."""
@@ -97,6 +104,7 @@ class FunctionDraft:
             decorators=tuple(expressions.dotted_or_unknown(d) for d in node.decorator_list),
             signature=signature_of(node.args),
             returns=tuple(self.scope.returns) if self.is_factory else (),
+            deprecated=expressions.deprecation(node.decorator_list),
         )
 
 
@@ -111,6 +119,7 @@ class ClassDraft:
     initial: list[Attribute] = field(default_factory=list)
     assigned: set[str] = field(default_factory=set)
     mutated: set[str] = field(default_factory=set)
+    calls: list[HostCall] = field(default_factory=list)
 
     def finished(self) -> Class:
         node = self.node
@@ -128,6 +137,8 @@ class ClassDraft:
             initial=tuple(_by_line(self.initial)),
             assigned=frozenset(self.assigned),
             mutated=frozenset(self.mutated),
+            calls=tuple(_by_line(self.calls)),
+            deprecated=expressions.deprecation(node.decorator_list),
         )
 
 
@@ -186,7 +197,9 @@ def name_span(node: FunctionNode | ast.ClassDef, source: SourceText) -> Span:
     """The place of a definition's name."""
     whole = source.span(node)
     text = source.lines[node.lineno - 1] if node.lineno <= len(source.lines) else ""
-    start = text.find(node.name, whole.column - 1)
+    keyword = "class" if isinstance(node, ast.ClassDef) else "def"
+    behind = max(text.find(keyword, whole.column - 1), 0) + len(keyword)
+    start = text.find(node.name, behind)
     if start < 0:
         return Span(whole.line, whole.column, whole.line, whole.column + 1)
     return Span(whole.line, start + 1, whole.line, start + 1 + len(node.name))

@@ -66,6 +66,16 @@ def value_shape(node: ast.AST) -> str:
     return dotted(node) or "?"
 
 
+def deprecation(decorators: Iterable[ast.expr]) -> str | None:
+    """What `@deprecated("...")` says, "" where that is computed; None without the decorator."""
+    for decorator in decorators:
+        if isinstance(decorator, ast.Call):
+            name = dotted(decorator.func) or ""
+            if name.rpartition(".")[2] == "deprecated":
+                return (literal_text(decorator.args[0]) if decorator.args else None) or ""
+    return None
+
+
 class NotLiteral(Exception):
     """An expression whose value only running the code would tell, or that is large data."""
 

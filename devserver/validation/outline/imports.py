@@ -53,13 +53,15 @@ def note_type_checking(walk: Walk, statements: list[ast.stmt], context: Context)
 
 def note_dynamic(walk: Walk, node: ast.Call, context: Context) -> None:
     """`importlib.import_module("a.b")`, and `import_module(".b", __package__)`."""
-    name = expressions.literal_text(node.args[0]) if node.args else None
-    if not name or node.keywords:
+    given = dict(zip(("name", "package"), node.args, strict=False))
+    given.update({k.arg: k.value for k in node.keywords if k.arg in ("name", "package")})
+    name = expressions.literal_text(given.get("name"))
+    if not name or len(given) != len(node.args) + len(node.keywords):
         return
     level = len(name) - len(name.lstrip("."))
-    if level and (len(node.args) != 2 or expressions.dotted(node.args[1]) != "__package__"):
+    if level and expressions.dotted(given.get("package", node)) != "__package__":
         return
-    _add(walk, context, name[level:], level=level, span=walk.source.span(node.args[0]))
+    _add(walk, context, name[level:], level=level, span=walk.source.span(given["name"]))
 
 
 def _names(walk: Walk, node: ast.ImportFrom) -> tuple[ImportedName, ...]:

@@ -6,6 +6,12 @@ import ast
 
 from devserver.validation.outline import expressions
 from devserver.validation.outline.drafts import Kind
+from devserver.validation.outline.host_calls import (
+    note_bare_call,
+    note_key,
+    note_part_call,
+    note_self_call,
+)
 from devserver.validation.outline.imports import note_dynamic
 from devserver.validation.outline.walk import Context, Reference, Walk
 
@@ -31,7 +37,8 @@ def visit_attribute(walk: Walk, node: ast.Attribute, context: Context) -> None:
 
 
 def visit_subscript(walk: Walk, node: ast.Subscript, context: Context) -> None:
-    """`self.x[...] = ...` changes `x` in place."""
+    """`self.x[...] = ...` changes `x` in place; `self.config[...]` asks for a key."""
+    note_key(walk, node)
     if not isinstance(node.ctx, ast.Load) and context.owner is not None:
         owned = expressions.dotted(node.value) or ""
         name, _, attribute = owned.partition(".")
@@ -48,6 +55,7 @@ def visit_call(walk: Walk, node: ast.Call, context: Context) -> None:
     elif isinstance(function, ast.Attribute):
         if function.attr == "import_module":
             note_dynamic(walk, node, context)
+        note_part_call(walk, node, function)
         _refer(walk, function, context, call=node)
     else:
         walk.push([function], context)
@@ -57,6 +65,7 @@ def visit_call(walk: Walk, node: ast.Call, context: Context) -> None:
 
 def _call_of_name(walk: Walk, node: ast.Call, function: ast.Name, context: Context) -> None:
     name = function.id
+    note_bare_call(walk, node, name)
     if name in _OPENING or (name in _NAMESPACE_CALLS and _is_namespace_call(node, context)):
         walk.is_open = True
     elif name in ("import_module", "__import__"):
@@ -89,6 +98,8 @@ def _refer(walk: Walk, node: ast.Attribute, context: Context, call: ast.Call | N
     stores = not isinstance(node.ctx, ast.Load)
     if inner.id == context.self_name and context.owner is not None:
         _refer_to_self(path, context, stores=stores, calls=call is not None)
+        if call is not None and len(path) == 1:
+            note_self_call(context.owner.calls, walk, call, path[0])
         return
     if (inner.id == "sys" and path[0] == "modules") or _OPENING_ATTRIBUTES.intersection(path):
         walk.is_open = True

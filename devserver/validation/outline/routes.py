@@ -8,7 +8,7 @@ from devserver.validation.analysis import Route
 from devserver.validation.outline import expressions
 from devserver.validation.outline.decoding import SourceText
 
-_METHODS = frozenset({"get", "post", "put", "patch", "delete", "head", "options"})
+METHODS = frozenset({"get", "post", "put", "patch", "delete", "head", "options"})
 _DISTINGUISHING = frozenset(
     {"host", "subdomain", "defaults", "redirect_to", "websocket", "build_only"}
 )
@@ -20,7 +20,7 @@ def route_of(decorator: ast.expr, owner: str, source: SourceText) -> Route | Non
     if not isinstance(decorator, ast.Call) or not isinstance(decorator.func, ast.Attribute):
         return None
     verb, router = decorator.func.attr, decorator.func.value
-    if not isinstance(router, ast.Name) or (verb not in _METHODS and verb != "route"):
+    if not isinstance(router, ast.Name) or (verb not in METHODS and verb != "route"):
         return None
     options = {k.arg: k.value for k in decorator.keywords}
     if None in options or _DISTINGUISHING & options.keys():

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from devserver.validation.analysis import Import, Route
+from devserver.validation.analysis import Feature, HostCall, Import, Link, Route
 from devserver.validation.outline.decoding import SourceText
 from devserver.validation.outline.drafts import ClassDraft, FunctionDraft, Kind, Scope
 
@@ -95,6 +95,11 @@ class Walk:
         self.is_open = False
         self.references: list[Reference] = []
         self.routes: list[tuple[Route, Scope]] = []
+        self.calls: list[HostCall] = []
+        self.awaited: set[ast.expr] = set()
+        self.discarded: set[ast.expr] = set()
+        self.features: dict[str, Feature] = {}
+        self.links: list[Link] = []
         self.asks = any(word in source.text for word in ("hasattr", "getattr", "dir("))
         self._handlers = handlers
         self._stack: list[tuple[ast.AST, Context]] = []

@@ -87,7 +87,7 @@ def test_a_second_hang_is_overtaken_too_and_a_hang_alone_is_refused(
     third = lab.save(("users", "broken("))
     assert third is not None
     assert not third.success
-    assert third.diagnostics[0].code == "SYN002"
+    assert third.diagnostics[0].code == "SYN010"
     assert first.result(5) is second.result(5) is third
     assert lab.json("/users/version")["version"] == 1
     wait_for(lambda: is_gone(pid), "the end of the trial's process")

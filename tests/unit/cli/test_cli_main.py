@@ -43,7 +43,8 @@ def python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_commands_are_those_that_exist_so_far() -> None:
     assert {" ".join(c) for c in COMMANDS} == {
-        "", "dev", "dev server", "dev plugin", "dev plugin validate", "plugins", "plugins deps",
+        "", "dev", "dev server", "dev plugin", "dev plugin codes", "dev plugin validate", "plugins",
+        "plugins deps",
         "plugins disable", "plugins enable", "plugins load", "plugins unload",
         "plugins info", "plugins list", "plugins reload", "plugins run", "plugins status",
     }  # fmt: skip

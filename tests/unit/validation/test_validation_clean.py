@@ -105,14 +105,15 @@ def test_a_realistic_set_has_no_findings() -> None:
 
 
 def test_the_example_plugins_have_no_findings() -> None:
-    folder = Path(__file__).resolve().parents[3] / "plugins"
+    root = Path(__file__).resolve().parents[3]
+    folder = root / "plugins"
     plugins = {
         p.name: {f.relative_to(p).as_posix(): f.read_bytes() for f in p.rglob("*.*") if f.is_file()}
         for p in folder.iterdir()
         if (p / "plugin.py").is_file()
     }
     assert plugins
-    assert findings(plugins) == ()
+    assert findings(plugins, base=root) == ()
 
 
 FIRST = SDK + "\n\nclass X(BasePlugin):\n    name = 'x'\n    version = '1'\n"
@@ -152,3 +153,13 @@ def test_new_generics_are_not_refused() -> None:
 def test_both_spellings_of_a_name_are_one(name: str) -> None:
     text = {"plugin.py": sample(name.replace("-", "_")), "manifest.json": f'{{"name": "{name}"}}'}
     assert findings({name: text}) == ()
+
+
+@pytest.mark.parametrize("case", cases("quiet_edits.txt"), ids=str)
+def test_an_edit_that_hurts_nobody_is_not_told_of(case: Case, tmp_path: Path) -> None:
+    plugins = dict(case.plugins)
+    for name, text in plugins.pop("config", {}).items():
+        (tmp_path / "config").mkdir(exist_ok=True)
+        (tmp_path / "config" / name).write_text(str(text))
+    running = {**plugins, **case.before}
+    assert findings(plugins, running=running, changed=list(case.before), base=tmp_path) == ()

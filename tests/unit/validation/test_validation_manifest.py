@@ -9,7 +9,8 @@ import pytest
 from validation_worlds import codes, findings, sample
 
 from devserver.core.manifest import ConfigOption, Manifest, option_problem, published_schema
-from devserver.validation.manifest_file import read_manifest, value_span
+from devserver.validation.manifest_file import read_manifest
+from devserver.validation.manifest_places import value_span
 
 
 def test_a_manifest_keeps_what_is_right_in_it() -> None:

@@ -70,7 +70,7 @@ def test_an_ignore_comment_silences_only_its_code_on_its_line() -> None:
     assert codes(findings({"users": top + sample("users")})) == ["IMP001", "IMP001"]
     top = "import nonexistent_a  # devserver: ignore[IMP001]\nimport nonexistent_b\n"
     assert [d.line for d in findings({"users": top + sample("users")})] == [2]
-    assert codes(findings({"users": "x = (  # devserver: ignore[SYN002]\n"})) == ["SYN002"]
+    assert codes(findings({"users": "x = )  # devserver: ignore[SYN002]\n"})) == ["SYN002"]
 
 
 def test_built_in_checks_are_loaded_in_order_from_their_files() -> None:

@@ -56,8 +56,8 @@ NAMES = [
     ("json", "dumpz", GONE),
     ("textwrap", "dedentt", GONE),
     ("signal", "SIGTERM", HERE),
-    ("math", "sine", OPEN),
-    ("typing", "Nonsense", OPEN),
+    ("math", "sine", GONE),
+    ("typing", "Nonsense", GONE),
     ("devserver.sdk", "Router", HERE),
     ("devserver.sdk", "Rooter", GONE),
 ]
@@ -196,3 +196,9 @@ def test_a_missing_module_comes_with_the_next_step(module: str, hint: str) -> No
 )
 def test_a_specifier_is_read_as_authors_write_it(text: str, meant: str) -> None:
     assert str(specifier_of(text)) == meant
+
+
+def test_a_distribution_among_the_manifests_plugins_is_told_where_it_belongs() -> None:
+    files = {"plugin.py": "", "manifest.json": '{"dependencies": ["Pillow>=9"]}'}
+    hint = hint_for_missing_module(candidate("users", files), "PIL.Image")
+    assert hint == "`pip install Pillow`; requirements.txt is the place for what is no plugin"

@@ -1,0 +1,181 @@
+"""A plugin's configuration beside what its manifest declares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from devserver.core.diagnostics import Diagnostic, Severity
+from devserver.core.manifest import ConfigOption, option_problem
+from devserver.core.names import normalise
+from devserver.core.yaml_text import Place
+from devserver.validation import host_use
+from devserver.validation.analysis import Span
+from devserver.validation.candidate import MANIFEST, Candidate, World
+from devserver.validation.findings import did_you_mean, finding, nearest, warning
+from devserver.validation.manifest_places import value_span
+from devserver.validation.project_config import ConfigText, Layer
+from devserver.validation.secrets import MASK, is_named_like_a_secret, masked
+
+_REFUSAL = "the value does not fit"
+
+
+def configuration_findings(candidate: Candidate, world: World) -> Iterator[Diagnostic]:
+    """Values against their declaration, keys that nobody declares, secrets in the open, and keys
+    that this edit takes away while they are set."""
+    if any(d.file == candidate.manifest_file for d in candidate.early if d.is_error):
+        return
+    layers = list(world.configs.layers(candidate.source))
+    declared = candidate.manifest.configuration
+    before = world.running.get(candidate.key)
+    removed = set(() if before is None else before.manifest.configuration) - set(declared)
+    for layer in layers:
+        for key in layer.values:
+            if key in removed:
+                yield _removed(candidate, layer, key)
+            elif key not in declared:
+                yield from _unknown(candidate, layer, key)
+            yield from _value(candidate, layer, key, declared.get(key))
+    yield from _doubled(candidate, layers)
+    yield from _required(candidate, layers)
+    yield from _asked(candidate, layers)
+    yield from _misspelt_plugin(candidate, world)
+
+
+def _removed(candidate: Candidate, layer: Layer, key: str) -> Diagnostic:
+    return _told(
+        candidate,
+        layer.text,
+        layer.place(key),
+        "CMP012",
+        f"the configuration key {key!r} is declared no more, but it is set here",
+        did_you_mean(key, candidate.manifest.configuration) or "remove it here, or keep the key",
+    )
+
+
+def _unknown(candidate: Candidate, layer: Layer, key: str) -> Iterator[Diagnostic]:
+    declared = candidate.manifest.configuration
+    if declared:
+        yield _told(
+            candidate,
+            layer.text,
+            layer.place(key),
+            "CFG002",
+            f"the plugin {candidate.name!r} declares no configuration key {key!r}",
+            did_you_mean(key, declared) or f"the keys are: {', '.join(declared)}",
+        )
+
+
+def _value(
+    candidate: Candidate, layer: Layer, key: str, option: ConfigOption | None
+) -> Iterator[Diagnostic]:
+    value = layer.values[key]
+    if value is None:
+        return  # as good as left out
+    place = layer.place(key, of_value=True)
+    is_secret = option.secret if option is not None else is_named_like_a_secret(key)
+    problem = None if option is None else option_problem(option, value)
+    if option is not None and problem is not None:
+        wrong_type = problem == f"{value!r} is no {option.type}"
+        wanted = f"it must be of the type {option.type}" if wrong_type else _REFUSAL
+        told = _told(
+            candidate,
+            layer.text,
+            place,
+            "CFG003" if wrong_type else "CFG004",
+            f"the configuration of {key!r}: {wanted if is_secret else problem}",
+            f"{key!r} is declared in {candidate.manifest_file}",
+            Severity.ERROR if layer.is_active else Severity.WARNING,
+        )
+        yield _without_value(told, place) if is_secret else told
+    if is_secret and isinstance(value, str) and value:
+        told = _told(
+            candidate,
+            layer.text,
+            place,
+            "CFG022",
+            f"the secret {key!r} has its value written into a file that is committed",
+            f"`sysctl plugins config {candidate.name} set {key} VALUE` keeps it out of the files",
+        )
+        yield _without_value(told, place)
+
+
+def _doubled(candidate: Candidate, layers: list[Layer]) -> Iterator[Diagnostic]:
+    """Keys that stand twice in the part of a file that is about this plugin."""
+    for layer in layers:
+        document = layer.text.document
+        for problem in document.problems:
+            about = [k for k in layer.values if document.keys.get((*layer.path, k))]
+            written = {".".join(map(str, (*layer.path, k))) for k in about}
+            if problem.kind == "duplicate" and problem.message.split(" ")[0] in written:
+                hint = "keep one of them: the last one counts"
+                yield _told(candidate, layer.text, problem.place, "CFG005", problem.message, hint)
+
+
+def _required(candidate: Candidate, layers: list[Layer]) -> Iterator[Diagnostic]:
+    for key, option in candidate.manifest.configuration.items():
+        given = option.default is not None or any(
+            layer.is_active and layer.values.get(key) is not None for layer in layers
+        )
+        if option.required and not given:
+            content = candidate.source.files[MANIFEST].content
+            yield warning(
+                candidate,
+                "CFG008",
+                f"the configuration key {key!r} is required and has no value",
+                file=candidate.manifest_file,
+                span=value_span(content, "configuration", key),
+                hint=f"set it below `{candidate.name}:` in config/plugins.yaml",
+            )
+
+
+def _asked(candidate: Candidate, layers: list[Layer]) -> Iterator[Diagnostic]:
+    """Keys that the code asks for and nobody gives."""
+    declared = candidate.manifest.configuration
+    if not declared:
+        return
+    given = {key for layer in layers for key in layer.values} | set(declared)
+    given |= candidate.use.names(host_use.SET)
+    for key in sorted(candidate.use.names(host_use.CONFIGURED) - given):
+        file, span = candidate.use.place(host_use.CONFIGURED, key)
+        hint = did_you_mean(key, given) or f"declare it under configuration in {MANIFEST}"
+        message = f"the configuration key {key!r} is declared nowhere"
+        yield warning(candidate, "CFG009", message, file=file, span=span, hint=hint)
+
+
+def _misspelt_plugin(candidate: Candidate, world: World) -> Iterator[Diagnostic]:
+    """A name in config/plugins.yaml that no plugin has, and that is nearest to this one's."""
+    for text, name, place in world.configs.strangers(candidate.source):
+        if normalise(name) in world.plugins:
+            continue
+        if nearest(normalise(name), world.plugins, 0.75) == candidate.key:
+            message = f"there is no plugin {name!r}"
+            hint = f"did you mean {candidate.name!r}?"
+            yield _told(candidate, text, place, "CFG002", message, hint)
+
+
+def _told(
+    candidate: Candidate,
+    text: ConfigText,
+    place: Place | None,
+    code: str,
+    message: str,
+    hint: str,
+    severity: Severity = Severity.WARNING,
+) -> Diagnostic:
+    span = None
+    lines: tuple[str, ...] = ()
+    if place is not None:
+        span = Span(place.line, place.column, place.end_line, place.end_column)
+        lines = text.lines[place.line - 1 : place.end_line]
+    told = finding(candidate, code, severity, message, file=text.file, span=span, hint=hint)
+    return replace(told, source_lines=lines)
+
+
+def _without_value(told: Diagnostic, place: Place | None) -> Diagnostic:
+    """The finding with a frame that does not show the secret."""
+    if place is None:
+        return told
+    shown = masked(told.source_lines[0], place.column)
+    end = place.column + len(MASK)
+    return replace(told, source_lines=(shown,), end_line=place.line, end_column=end)
