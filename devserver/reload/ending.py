@@ -31,7 +31,8 @@ _SHORTEST = 0.05  # seconds that a hook gets however late it is
 
 
 class Commit:
-    """`prepare` is all that may fail; `publish` cannot be stopped half-way."""
+    """`prepare` and `publish` may fail, and are rolled back then; `finish` cannot be stopped
+    half-way."""
 
     def __init__(self, progress: Progress, edges: tuple[Edge, ...] | None) -> None:
         self._progress = progress
@@ -47,20 +48,24 @@ class Commit:
             lifecycle.generation.live_since = time.monotonic()
         self._records = [self._record_of(e) for e in self._progress.plan.incoming]
 
-    def publish(self) -> Ended:
-        """One assignment shows the new generations to everybody; what belongs to it is done
-        whatever becomes of its parts, and those who wait are let in."""
+    def publish(self) -> None:
+        """One assignment, the last of it, shows the new generations to everybody."""
         progress = self._progress
-        generations = tuple(n.generation for n in progress.new.values())
         peers = {old.key: old.table for old in progress.old}
         for old in progress.old:
             old.table.pin(peers)
             old.table.conceal()
-        for generation in generations:
-            generation.table.expose()
+        for lifecycle in progress.new.values():
+            lifecycle.generation.table.expose()
         progress.system.registry.publish(
             *self._records, remove=tuple(sorted(progress.peers.removed)), edges=self._edges
         )
+
+    def finish(self) -> Ended:
+        """Does what belongs to the commit, whatever becomes of its parts, and lets in those who
+        wait."""
+        progress = self._progress
+        generations = tuple(n.generation for n in progress.new.values())
         self._contained.run(self._show_source, generations)
         for old in progress.old:
             self._contained.run(self._part, old)
@@ -70,7 +75,7 @@ class Commit:
             self._contained.run(progress.system.live.watch, generation)
             self._contained.run(generation.host.go_live)
         self._contained.run(progress.peers.settle)
-        _let_in(progress, replaced=True)
+        self._contained.run(_let_in, progress, replaced=True)
         return Ended(
             committed=True,
             state=StateReport.joined(progress.reports.values()),
@@ -122,11 +127,13 @@ def roll_back(progress: Progress, diagnostics: tuple[Diagnostic, ...], *, retry:
         contained.run(lifecycle.generation.table.conceal)
         contained.run(progress.system.live.let_go, lifecycle.generation)
     for old in progress.old:
+        contained.run(old.table.unpin)
+        contained.run(old.table.expose)
         contained.run(progress.system.patches.resume, old)
         contained.run(old.host.resume_tasks)
     contained.run(progress.peers.settle)
     fallen = contained.run(_start_again, progress) or ()
-    _let_in(progress, replaced=False)
+    contained.run(_let_in, progress, replaced=False)
     progress.notes += [f"left behind: {what}" for what in progress.hooks.abandoned]
     progress.hooks.abandoned.clear()
     diagnostics = (*diagnostics, *(hook_failed(progress.plan, f.failure) for f in fallen))
@@ -186,9 +193,9 @@ class _Contained:
         self._when = when
         self._notes = notes
 
-    def run(self, part: Callable[..., Any], *arguments: Any) -> Any:
+    def run(self, part: Callable[..., Any], *arguments: Any, **more: Any) -> Any:
         try:
-            return part(*arguments)
+            return part(*arguments, **more)
         except BaseException as error:  # noqa: BLE001 - plugin code hides in descriptors and closes
             name = getattr(part, "__name__", "a part").strip("_")
             _log.exception("%s: %s failed", self._when, name)

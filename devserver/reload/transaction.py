@@ -95,7 +95,9 @@ class Transaction:
                     self._activate()
             with self._watch.step("verify"), self._exposed():
                 self._verify()
-            commit.prepare()
+            with self._watch.step("commit"):
+                commit.prepare()
+                commit.publish()
         except Superseded:
             # Nothing has been touched yet, and there is nothing to tell.
             raise
@@ -105,8 +107,7 @@ class Transaction:
             return self._roll_back((hook_failed(self._plan, error),), retry=error.hook != "import")
         except BaseException as error:  # noqa: BLE001 - plugin code hides in properties and reprs
             return self._roll_back((unexpected(self._plan, error),), retry=False)
-        with self._watch.step("commit"):
-            return commit.publish()
+        return commit.finish()
 
     def _roll_back(self, diagnostics: tuple[Diagnostic, ...], *, retry: bool) -> Ended:
         with self._watch.step("rollback"):

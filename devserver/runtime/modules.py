@@ -54,7 +54,7 @@ class ModuleTable:
         self._files = source.modules()
         self._packages = packages_of(self._files, self.package, single_file=source.single_file)
         self._cache = cache
-        self._resolve = resolve
+        self._resolve = self._unpinned = resolve
         self._lock = threading.RLock()
         self._root = NamespaceRoot(ROOT, self.module_for)
         self._builtins = {**vars(builtins), "__import__": self._import}
@@ -155,10 +155,14 @@ class ModuleTable:
     def pin(self, batch: Mapping[str, ModuleTable]) -> None:
         """This generation is about to be replaced: what still runs of it sees `batch`, which is
         replaced with it, and the plugins that it has imported, for good as they are now."""
-        resolve = self._resolve
+        resolve = self._unpinned
         found = {key: resolve(key) for key in list(self.imported)}
         seen = {**{key: table for key, table in found.items() if table is not None}, **batch}
         self._resolve = lambda key: seen.get(key) or resolve(key)
+
+    def unpin(self) -> None:
+        """It is not replaced after all."""
+        self._resolve = self._unpinned
 
     def module_for(self, absolute: str) -> ModuleType:
         """The module of an absolute import name below `plugins`, of this or another plugin.

@@ -17,7 +17,9 @@ from devserver.reload.transaction import Transaction
 from devserver.runtime.bridge import GenerationHost
 from devserver.runtime.lifecycle import Lifecycle
 from devserver.runtime.live import LiveGenerations
+from devserver.runtime.modules import ModuleTable
 from devserver.runtime.patches import PatchBoard
+from devserver.runtime.registry import Registry
 from devserver.runtime.state import Snapshot
 from devserver.runtime.surroundings import Surroundings
 from tests.integration.lab import Lab, plugin, wait_for
@@ -62,6 +64,7 @@ BEFORE: list[tuple[Any, str]] = [
     (Surroundings, "veil"),
     (Commit, "prepare"),
     (Commit, "_record_of"),
+    (ModuleTable, "pin"),
 ]
 AFTER: list[tuple[Any, str]] = [
     (Commit, "_show_source"),
@@ -185,6 +188,29 @@ def test_a_roll_back_that_fails_itself_is_contained_and_told(
     after = picture(running)
     assert after["users"][:7] == before["users"][:7]
     assert after["orders"][:7] == before["orders"][:7]
+    assert running.json("/orders/users") == {"users": 1}
+    assert saved(running, users(3)).success
+    assert running.json("/orders/users") == {"users": 3}
+
+
+def test_a_publication_that_fails_is_rolled_back(
+    running: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish, failed = Registry.publish, []
+
+    def once(registry: Registry, *records: Any, **more: Any) -> Any:
+        if not failed:
+            failed.append(True)
+            raise RuntimeError("ours")
+        return publish(registry, *records, **more)
+
+    before = picture(running)
+    with monkeypatch.context() as patch:
+        patch.setattr(Registry, "publish", once)
+        outcome = saved(running, users(2))
+    assert failed
+    assert outcome.rolled_back
+    assert picture(running) == before
     assert running.json("/orders/users") == {"users": 1}
     assert saved(running, users(3)).success
     assert running.json("/orders/users") == {"users": 3}
