@@ -54,7 +54,12 @@ def _belongings() -> dict[str, set[object]]:
         "modules": {n for n in sys.modules if n == "plugins" or n.startswith("plugins.")},
         "sys.path": set(sys.path),
         "import finders": {_Same(finder) for finder in sys.meta_path},
-        "log handlers": {_Same(h, name) for name, logger in _loggers() for h in logger.handlers},
+        "log handlers": {
+            _Same(h, name)
+            for name, logger in _loggers()
+            for h in logger.handlers
+            if not isinstance(h, logging.NullHandler)  # what libraries do when they are imported
+        },
     }
 
 

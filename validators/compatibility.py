@@ -9,12 +9,13 @@ from packaging.specifiers import InvalidSpecifier
 from packaging.version import Version
 
 from devserver.core.diagnostics import Diagnostic, Severity
+from devserver.core.versions import specifier_of
 from devserver.validation.analysis import Import, ModuleAnalysis, Use
 from devserver.validation.ancestry import lineage
 from devserver.validation.calls import is_async_at, signature_at
 from devserver.validation.candidate import MANIFEST, Candidate, World
 from devserver.validation.deprecations import deprecated_helpers, deprecated_imports
-from devserver.validation.distributions import host_version, specifier_of
+from devserver.validation.distributions import host_version
 from devserver.validation.entry import find_entry
 from devserver.validation.findings import error, finding, warning
 from devserver.validation.lookup import Lookup, Place, Presence

@@ -9,9 +9,10 @@ from packaging.specifiers import InvalidSpecifier
 
 from devserver.core.diagnostics import Diagnostic
 from devserver.core.names import normalise
+from devserver.core.versions import specifier_of
 from devserver.validation.analysis import Span
 from devserver.validation.candidate import MANIFEST, Candidate, Dependency, World
-from devserver.validation.distributions import REQUIREMENTS, requirements_in, specifier_of
+from devserver.validation.distributions import REQUIREMENTS, requirements_in
 from devserver.validation.entry import stated_version
 from devserver.validation.findings import did_you_mean, error, warning
 from devserver.validation.lookup import ROOT, Lookup
@@ -44,13 +45,18 @@ def _declared(
     name = dependency.name
     target = world.plugins.get(name)
     if target is None:
+        why = world.why_absent(name)
         message = f"it depends on the plugin {name!r}, which is not there"
+        if why is not None:
+            message = f"it depends on a plugin that is not usable: {why}"
         hint = did_you_mean(name, world.plugins) or _hint_for_absent(name, world)
         yield _refusal(candidate, dependency, "DEP001", message, hint)
         return
     if name in world.disabled and not _imports_at_once(candidate, name):
-        message = f"it depends on the plugin {name!r}, which is disabled"
-        yield _refusal(candidate, dependency, "DEP003", message, f"`sysctl plugins enable {name}`")
+        message = f"it depends on the plugin {target.name!r}, which is disabled"
+        yield _refusal(
+            candidate, dependency, "DEP003", message, f"`sysctl plugins enable {target.name}`"
+        )
     if not dependency.specifier:
         return
     try:
@@ -145,7 +151,7 @@ def _cycle(candidate: Candidate, world: World) -> Iterator[Diagnostic]:
     yield error(
         candidate,
         "DEP005",
-        f"dependency cycle: {' → '.join(path)}",
+        f"dependency cycle: {' → '.join(world.plugins[k].name for k in path)}",
         file=edge.file,
         span=_line(candidate, edge),
         hint="break the circle: move what both need into a third plugin",
@@ -161,6 +167,8 @@ def _way_back(candidate: Candidate, world: World) -> list[str] | None:
         known = world.plugins.get(key)
         for dependency in known.dependencies if known is not None else ():
             name = dependency.name
+            if name in world.disabled:
+                continue  # what is out of service closes no circle
             if name == candidate.key:
                 path = [key]
                 while path[0] != candidate.key:
@@ -174,10 +182,10 @@ def _way_back(candidate: Candidate, world: World) -> list[str] | None:
 
 def _conflicts(candidate: Candidate, world: World) -> Iterator[Diagnostic]:
     for name in map(normalise, candidate.manifest.conflicts):
-        if name in world.plugins and name not in world.disabled and name != candidate.key:
+        if name in world.plugins and world.may_run(name) and name != candidate.key:
             yield _conflict(candidate, name, f"it cannot run beside the plugin {name!r}")
     # Those under judgement tell it themselves.
-    for key in world.plugins.keys() - world.changed - world.disabled:
+    for key in filter(world.may_run, world.plugins.keys() - world.changed):
         named = world.plugins[key].manifest.conflicts
         if named and candidate.key in map(normalise, named):
             yield _conflict(candidate, key, f"the plugin {key!r} cannot run beside it")

@@ -143,8 +143,8 @@ class _Module:
         if self._lookup.module(absolute) is Presence.ABSENT:
             self._missing.add(absolute)
             parent, _, last = absolute.rpartition(".")
-            hint = did_you_mean(last, self._lookup.names_in(parent))
-            message = f"plugin {key!r} has no module {absolute!r}"
+            hint = self._unread(absolute) or did_you_mean(last, self._lookup.names_in(parent))
+            message = f"plugin {self._world.plugins[key].name!r} has no module {absolute!r}"
             yield self._tell(found, "IMP004", message, found.span, hint)
             return
         for imported in found.names:
@@ -155,11 +155,13 @@ class _Module:
             return
         if key not in self._world.plugins:
             self._missing.add(f"{ROOT}.{key}")
-            hint = did_you_mean(key, self._world.plugins)
-            yield self._tell(found, "IMP003", f"there is no plugin {key!r}", span, hint)
+            why = self._world.why_absent(key)
+            hint = None if why else did_you_mean(key, self._world.plugins)
+            yield self._tell(found, "IMP003", why or f"there is no plugin {key!r}", span, hint)
         elif key in self._world.disabled:
-            hint = f"`sysctl plugins enable {key}`"
-            yield self._tell(found, "IMP007", f"plugin {key!r} is disabled", span, hint)
+            name = self._world.plugins[key].name
+            hint = f"`sysctl plugins enable {name}`"
+            yield self._tell(found, "IMP007", f"plugin {name!r} is disabled", span, hint)
 
     def _name(self, found: Import, module: str, imported: ImportedName) -> Iterator[Diagnostic]:
         name = imported.name
@@ -167,9 +169,14 @@ class _Module:
             return
         if name == "*" or self._lookup.name(module, name) is not Presence.ABSENT:
             return
-        hint = did_you_mean(name, self._lookup.names_in(module))
+        near = did_you_mean(name, self._lookup.names_in(module))
+        hint = self._unread(f"{module}.{name}") or near
         message = f"{module} has no name {name!r}"
         yield self._tell(found, "IMP005", message, imported.span, hint)
+
+    def _unread(self, module: str) -> str | None:
+        owner = self._lookup.candidate_of(module)
+        return None if owner is None else owner.source.reason_unread(module)
 
     def _has_stub(self, module: str) -> bool:
         """True when there is a `.pyi` for a module, which tells the type checker more."""

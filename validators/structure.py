@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from packaging.version import InvalidVersion, Version
-
 from devserver.core.diagnostics import Diagnostic
 from devserver.core.names import normalise, problem_with
+from devserver.core.versions import find_version
 from devserver.validation.analysis import Class, ModuleAnalysis, Span
 from devserver.validation.ancestry import Ancestry, Lineage, lineage
 from devserver.validation.awaiting import misused_helpers
@@ -17,6 +16,7 @@ from devserver.validation.entry import Entry, find_entry
 from devserver.validation.findings import error, warning
 from devserver.validation.hooks import misspelt_hooks, problems_with_hooks
 from devserver.validation.manifest_places import value_span
+from devserver.validation.rivals import rival_services
 from devserver.validation.route_conflicts import route_conflicts
 from devserver.validation.twins import twin_findings
 
@@ -47,6 +47,7 @@ class StructureCheck:
         yield from route_conflicts(candidate)
         yield from declared_and_used(candidate)
         yield from unknown_names(candidate, world)
+        yield from rival_services(candidate, world)
         if entry.found is None:
             return
         line = lineage(lookup, *entry.found)
@@ -139,7 +140,7 @@ def _manifest_identity(candidate: Candidate) -> Iterator[Diagnostic]:
             span=_manifest_span(candidate, "name"),
             hint="give both the same name; `-` and `_` are alike",
         )
-    if manifest.version is not None and not _is_version(manifest.version):
+    if manifest.version is not None and find_version(manifest.version) is None:
         span = _manifest_span(candidate, "version")
         yield _no_version(candidate, manifest.version, candidate.manifest_file, span)
 
@@ -178,13 +179,13 @@ def _version(candidate: Candidate, line: Lineage) -> Iterator[Diagnostic]:
         return
     analysis, attribute = known
     value = attribute.value
-    if not isinstance(value, str) or (value and not _is_version(value)):
+    if not isinstance(value, str) or (value and find_version(value) is None):
         yield _no_version(candidate, value, analysis.file, attribute.span)
         return
     stated = candidate.manifest.version
-    if stated is None or not _is_version(stated) or not value:
+    if stated is None or find_version(stated) is None or not value:
         return
-    if Version(stated) != Version(value):
+    if find_version(stated) != find_version(value):
         yield warning(
             candidate,
             "STR016",
@@ -200,14 +201,6 @@ def _no_version(
 ) -> Diagnostic:
     hint = 'write something like "1.2.0" (PEP 440)'
     return error(candidate, "STR005", f"{value!r} is no version", file=file, span=span, hint=hint)
-
-
-def _is_version(text: str) -> bool:
-    try:
-        Version(text)
-    except InvalidVersion:
-        return False
-    return True
 
 
 def _is_surely_missing(line: Lineage, name: str) -> bool:

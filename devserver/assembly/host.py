@@ -3,31 +3,46 @@
 from __future__ import annotations
 
 import time
+import uuid
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+from devserver.assembly.dependencies import MissingDependencies
+from devserver.assembly.keeping import Keeping
+from devserver.assembly.reloading import build_reloader
+from devserver.assembly.variant import Variant
+from devserver.assembly.watching import Watching
 from devserver.core.changes import ChangeBatch
+from devserver.core.diagnostics import Diagnostic
+from devserver.core.errors import DevServerError
 from devserver.core.outcome import Outcome
 from devserver.core.settings import Settings
+from devserver.packages.service import Packages
+from devserver.reload.api_parts import ApiParts
 from devserver.reload.attempt import Attempts
 from devserver.reload.catalog import Catalog
+from devserver.reload.configurations import Configurations
 from devserver.reload.control import Control
 from devserver.reload.disposal import Disposer
-from devserver.reload.intake import Intake
+from devserver.reload.health_watch import HealthWatch
+from devserver.reload.held import Held
 from devserver.reload.journal import Journal
-from devserver.reload.judge import Judge
 from devserver.reload.leaks import Leak, LeakWatch
-from devserver.reload.operator import Operator
+from devserver.reload.manager import PluginManager
+from devserver.reload.offers import Offers
+from devserver.reload.outside import Outside
+from devserver.reload.overtaking import Overtaking
 from devserver.reload.pending import Pending
 from devserver.reload.probation import Period, Probation
 from devserver.reload.probe import HealthProbe
 from devserver.reload.queue import FilesChanged, LoadAll, ReloadQueue
 from devserver.reload.recorder import Recorder
-from devserver.reload.reloader import Reloader
+from devserver.reload.rollbacks import Rollbacks
+from devserver.reload.standing import StandingRoutes
 from devserver.reload.trial_forkserver import ForkServerTrial
-from devserver.reload.watcher import Watcher
 from devserver.runtime.hooks import HookRunner
+from devserver.runtime.host_settings import read_host_settings
 from devserver.runtime.loop_watch import LoopWatch
 from devserver.runtime.project import Project
 from devserver.runtime.settings_file import read_settings
@@ -45,17 +60,23 @@ _LEAST = 0.5
 class PluginHost:
     """The plugins of a project, live. `hot_reload` False: nothing is watched."""
 
-    def __init__(self, project: Project, *, hot_reload: bool = True) -> None:
+    def __init__(
+        self, project: Project, *, hot_reload: bool = True, variant: Variant | None = None
+    ) -> None:
         self.project = project
-        found, self.settings_diagnostics = read_settings(project.root)
+        self._variant = variant or Variant()
+        found, self.settings_diagnostics = self._read_settings()
         self._settings = found or Settings()
-        self._hot_reload = hot_reload
-        self.journal = Journal()
+        self.instance = str(uuid.uuid4())
+        self.journal = Journal(instance=self.instance)
         self.system = PluginSystem(project)
+        self.system.bus.time_limit = lambda: self._settings.reload.timeout
         self.registry = self.system.registry
         self.queue = ReloadQueue()
         self._disposer = Disposer(self.system, when_idle=self._flush)
-        self._hooks = HookRunner(self.system.loop)
+        StandingRoutes(self.registry, self._disposer, settings=lambda: self._settings)
+        overtaking = Overtaking(self.queue)
+        self._hooks = HookRunner(self.system.loop, gives_up=overtaking.ends_hook)
         self._trial = ForkServerTrial(
             cache=project.cache,
             code=self.system.code,
@@ -63,6 +84,7 @@ class PluginHost:
         )
         analyser = Analyser(project.cache, deferred=True, keep_code=self.system.code.put)
         self._catalog = Catalog(project, analyser)
+        self.system.services.could_provide = Offers(self.registry, self._catalog).of_service
         self._caches = (analyser, self.system.code)
         self._attempts = Attempts(
             system=self.system,
@@ -70,9 +92,25 @@ class PluginHost:
             pipeline=self._pipeline(),
             hooks=self._hooks,
             trial=self._trial,
+            overtaking=overtaking,
         )
         self._recorder = Recorder(system=self.system, journal=self.journal, disposer=self._disposer)
         self._pending = Pending()
+        self._keeping = Keeping(
+            project,
+            system=self.system,
+            journal=self.journal,
+            instance=self.instance,
+            recorder=self._recorder,
+            development=lambda: self._settings.development_mode,
+            database=self._variant.database,
+            unspoken=self._variant.unspoken,
+        )
+        self.store = self._keeping.store
+        self._held = Held(
+            system=self.system, recorder=self._recorder, keep=self._keeping.put_versions
+        )
+        self._catalog.stand_in = self._held.stand_in
         self._probation = Probation(
             system=self.system,
             queue=self.queue,
@@ -80,45 +118,33 @@ class PluginHost:
             passed=self._probation_passed,
             timeout=lambda: self._settings.reload.timeout,
         )
-        judge = Judge(
-            system=self.system,
-            catalog=self._catalog,
-            attempts=self._attempts,
-            recorder=self._recorder,
-            pending=self._pending,
-            probation=self._probation,
+        self._dependencies = MissingDependencies(
             settings=lambda: self._settings,
+            tell=lambda level, message, hint: self._recorder.notice(level, message, hint=hint),
         )
-        self._reloader = Reloader(
-            project=project,
+        self._reloader = build_reloader(
+            project,
             system=self.system,
             queue=self.queue,
             catalog=self._catalog,
             attempts=self._attempts,
             recorder=self._recorder,
-            intake=Intake(
-                project=project,
-                system=self.system,
-                catalog=self._catalog,
-                pending=self._pending,
-                recorder=self._recorder,
-                on_settings=self._settings_changed,
-                on_validators=self._validators_changed,
-            ),
             pending=self._pending,
-            judge=judge,
-            operator=Operator(
-                system=self.system,
-                catalog=self._catalog,
-                judge=judge,
-                recorder=self._recorder,
-                pending=self._pending,
-                probation=self._probation,
-                settings=lambda: self._settings,
-            ),
+            probation=self._probation,
+            held=self._held,
+            desired=self._keeping.desired,
+            overtaking=overtaking,
+            disposer=self._disposer,
             settings=lambda: self._settings,
+            on_settings=self._settings_changed,
+            on_validators=self._validators_changed,
+            on_missing=self._dependencies.missed_by,
         )
-        self._probe = HealthProbe(self.system)
+        health = read_host_settings(project.root).health
+        self._probe = HealthProbe(self.system, timeout=health.timeout)
+        self._health_watch = HealthWatch(
+            self.registry, self._probe, interval=health.interval, tell=self._recorder.notice
+        )
         self._loop_watch = LoopWatch(
             self.system.loop,
             limit=lambda: self._settings.reload.timeout,
@@ -131,11 +157,47 @@ class PluginHost:
             journal=self.journal,
             queue=self.queue,
             probe=self._probe,
-            pending=lambda: sorted(self._pending.keys()),
+            configurations=Configurations(system=self.system, catalog=self._catalog),
+            api=ApiParts(self.system),
+            pending=lambda: sorted(self._pending.keys() | self._held.behind()),
             settings=lambda: self._settings,
         )
-        self.system.manager = self.control
-        self._watcher: Watcher | None = None
+        self.control.rollbacks = Rollbacks(
+            project=project,
+            registry=self.registry,
+            queue=self.queue,
+            store=self.store,
+            keeper=self._keeping.keeper,
+        )
+        self.manager = PluginManager(self.control, on_plugin_loop=self.system.loop.is_current)
+        self.system.manager = self.manager
+        self._watching = Watching(
+            project,
+            off=not hot_reload,
+            settings=lambda: self._settings,
+            control=self.control,
+            recorder=self._recorder,
+            on_batch=self._batch_seen,
+            listed=lambda: self._catalog.listed,
+        )
+        self._catalog.on_listed = self._watching.apply
+        self.outside = Outside(
+            control=self.control,
+            catalog=self._catalog,
+            watch=self._watching.settings_outside,
+            on_batch=self._batch_seen,
+            on_problem=self._watching.tell,
+        )
+        self.control.outside = self.outside
+        self.packages = Packages(
+            project,
+            live=self.control,
+            limits=read_host_settings(project.root).packages,
+            settings=lambda: self._settings,
+            records=self._keeping.package_records,
+            tell=lambda message: self._recorder.notice("warning", message),
+            elsewhere=self.outside.find,
+        )
 
     @property
     def settings(self) -> Settings:
@@ -145,20 +207,33 @@ class PluginHost:
     @property
     def watch_mode(self) -> str:
         """native, polling or off."""
-        return "off" if self._watcher is None else self._watcher.mode
+        return self._watching.mode
 
     def start(self) -> None:
         """Loads every plugin and begins to watch. Failed plugins are told, not raised."""
         self.system.start()
         self._loop_watch.start()
         self.leaks.start()
+        self._keeping.open()
+        if self._variant.claims_project:
+            self._recover_packages()
         self._reloader.start()
         # The watch begins before anything is read: what is saved meanwhile is not missed.
-        self._start_watching()
+        self._watching.start()
         if self._settings.safety.trial_process:
             self._trial.warm()
         self.queue.put(LoadAll()).result()
+        self._health_watch.start()
         self._flush()
+
+    def _recover_packages(self) -> None:
+        """What a killed process left half done is undone before anything is loaded."""
+        try:
+            for note in self.packages.recover():
+                self._recorder.notice("warning", f"an installation did not end: {note}")
+            self.packages.record_missing()
+        except (OSError, DevServerError) as error:
+            self._recorder.notice("warning", f"packages could not be looked after: {error}")
 
     def stop(self, timeout: float = 5.0) -> None:
         """Ends the watch and the reloader, then lets every plugin go; all of it in about
@@ -168,22 +243,27 @@ class PluginHost:
         def left() -> float:
             return max(_LEAST, deadline - time.monotonic())
 
-        if self._watcher is not None:
-            self._watcher.stop()
+        self._watching.stop()
+        self._dependencies.stop()
+        self.outside.stop()
         self.queue.close()
         self._trial.close()  # a reload that waits for it ends, before anything was executed here
         self._reloader.stop(left())
         self._probation.stop(left())
         self._let_all_go(left())
         self._hooks.close()
+        self._health_watch.stop()
         self._probe.stop()
         self._loop_watch.stop()
         self.leaks.stop()
         self.journal.wake()
         self.system.stop()
+        self._keeping.close(left())
 
     def _flush(self) -> None:
         """Writes what the caches have learnt; no save waits for it."""
+        if not self._variant.claims_project:
+            return
         for cache in self._caches:
             cache.flush()
 
@@ -198,12 +278,14 @@ class PluginHost:
         self._recorder.let_go(period.gone, period.outcome, self._settings)
 
     def _probation_passed(self, period: Period) -> None:
+        self._held.proved_good(period.live)
         names = ", ".join(f"{g.name} g{g.number}" for g in period.live)
         self._recorder.notice("info", f"{names}: passed the probation")
 
     def _let_all_go(self, timeout: float) -> None:
         view = self.registry.view
-        live = {k: r.generation for k, r in view.plugins.items() if r.generation is not None}
+        serving = {k: r.generation or r.standing for k, r in view.plugins.items()}
+        live = {k: generation for k, generation in serving.items() if generation is not None}
         order = self._catalog.graph.order(live)
         self._disposer.hurry()
         self._disposer.dispose(
@@ -215,32 +297,11 @@ class PluginHost:
         self._disposer.stop(timeout)
         forget_source(generation.table for generation in live.values())
 
-    def _start_watching(self) -> None:
-        if not self._hot_reload:
-            return
-        self._watcher = Watcher(
-            self.project.root,
-            self._settings.watch_in_force,
-            on_batch=self._batch_seen,
-            on_problem=self._watch_problem,
-        )
-        self._watcher.start()
-        self._tell_watching()
-
-    def _tell_watching(self) -> None:
-        if self._watcher is not None:
-            self.control.watch = {
-                "watching": self._watcher.watching and self._settings.watches,
-                "mode": self._watcher.mode,
-            }
-
     def _batch_seen(self, batch: ChangeBatch) -> None:
         self._saved(batch)
 
     def _saved(self, batch: ChangeBatch) -> Future[Any]:
-        answer = self.queue.put(FilesChanged(batch=batch))
-        self._trial.abandon(batch)
-        return answer
+        return self.queue.put(FilesChanged(batch=batch))
 
     def _loop_stalled(self, stall: Stall) -> None:
         level = "warning" if stall.thread is None else "error"
@@ -249,26 +310,25 @@ class PluginHost:
     def _leaked(self, leak: Leak) -> None:
         self._recorder.notice("warning", leak.message, hint=leak.hint, plugin=leak.plugin)
 
-    def _watch_problem(self, message: str, hint: str | None) -> None:
-        self._tell_watching()
-        self._recorder.notice("warning", message, hint=hint)
-
     def _settings_changed(self) -> None:
         """A valid edit applies at once; an invalid one is told and the old settings stay."""
-        found, diagnostics = read_settings(self.project.root)
+        found, diagnostics = self._read_settings()
         if found == self._settings and diagnostics == self.settings_diagnostics:
             return
         self.settings_diagnostics = diagnostics
         if found is not None:
             self._settings = found
-            if self._watcher is not None:
-                self._watcher.apply(found.watch_in_force)
-                self._tell_watching()
+            self.outside.apply()
+            self._watching.apply()
         self.journal.tell(
             "settings",
             ok=found is not None,
             diagnostics=[d.to_json() for d in diagnostics],
         )
+
+    def _read_settings(self) -> tuple[Settings | None, tuple[Diagnostic, ...]]:
+        found, diagnostics = read_settings(self.project.root)
+        return (None if found is None else self._variant.settings(found)), diagnostics
 
     def _validators_changed(self) -> None:
         self._attempts.pipeline = self._pipeline()

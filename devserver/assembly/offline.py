@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection
 
+from devserver.core.config_layers import LayeredConfig
 from devserver.core.diagnostics import Diagnostic, Severity
 from devserver.core.errors import PluginNotFound
 from devserver.core.names import normalise
@@ -40,6 +41,12 @@ class OfflineProject:
         """Who depends on whom."""
         self._read()
         return self._catalog.edges()
+
+    def configuration(self, key: str) -> LayeredConfig:
+        """What the files configure a plugin with that `candidates` has."""
+        candidate = self._catalog.known[key]
+        config, _ = self._catalog.configuration.effective(candidate.source, candidate.manifest)
+        return config
 
     @property
     def codes(self) -> dict[str, str]:
@@ -90,7 +97,14 @@ class OfflineProject:
         return frozenset(wanted)
 
     def _judged(self, keys: frozenset[str], begun: float) -> ValidationReport:
-        report = self._pipeline.run(World(plugins=self._catalog.known, running={}, changed=keys))
+        report = self._pipeline.run(
+            World(
+                plugins=self._catalog.known,
+                running={},
+                changed=keys,
+                unreadable=self._catalog.unreadable,
+            )
+        )
         of_plugins = (d for key in sorted(self._of_plugins) for d in self._of_plugins[key])
         return ValidationReport(
             diagnostics=(*self.problems, *self._of_files, *of_plugins, *report.diagnostics),

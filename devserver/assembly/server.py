@@ -13,16 +13,19 @@ from typing import Any
 
 from devserver import __version__
 from devserver.assembly.host import PluginHost
-from devserver.assembly.server_file import refuse_second, remove_server_file, write_server_file
+from devserver.assembly.server_file import (
+    ProjectLock,
+    refuse_second,
+    remove_server_file,
+    write_server_file,
+)
+from devserver.assembly.serving import build_web_app, find_group, insist_on_all
 from devserver.core.diagnostics import Diagnostic
 from devserver.core.errors import DevServerError
 from devserver.core.settings import Settings
-from devserver.runtime.dispatcher import Dispatcher
 from devserver.runtime.host_settings import read_host_settings
 from devserver.runtime.project import Project
-from devserver.web.app import create_web_app
 from devserver.web.gatekeeper import GateSettings
-from devserver.web.peer import peer_is_own_process
 from devserver.web.server import DevHTTPServer
 
 _SWITCH_INTERVAL = 0.0005  # seconds
@@ -59,8 +62,10 @@ class DevServer:
         self._stopping = threading.Event()
         self._stopped = threading.Event()
         self._server: Any = None
+        self._lock = ProjectLock(project)
         self._switch_interval = sys.getswitchinterval()
         self.plugins = PluginHost(project, hot_reload=hot_reload)
+        self._group = find_group(self.plugins)
         self.registry = self.plugins.registry
         self.journal = self.plugins.journal
 
@@ -78,6 +83,10 @@ class DevServer:
     def watch_mode(self) -> str:
         """native, polling or off."""
         return self.plugins.watch_mode
+
+    def masked(self, plugin: str, text: str) -> str:
+        """A text about a plugin without its secrets."""
+        return self.plugins.control.configurations.masked(plugin, text)
 
     @property
     def url(self) -> str:
@@ -99,16 +108,23 @@ class DevServer:
         plugin failed and config/main.yaml says `on_plugin_failure: abort`.
         """
         refuse_second(self.project)
-        self._server = self._make_server()
+        self._lock.take()
+        try:
+            self._server = self._make_server()
+        except DevServerError:
+            self._lock.release()
+            raise
         # What is there before any plugin stays; the collector need not look at it again.
         gc.collect()
         gc.freeze()
         try:
             self.plugins.start()
-            self._abort_if_asked()
+            if self._abort_on_failure:
+                insist_on_all(self.plugins)
         except BaseException:  # Ctrl-C too: the port and what has been loaded are let go
             self._server.stop_now()
             self.plugins.stop(1)
+            self._lock.release()
             raise
         # The reloader shares the interpreter with requests: with the default of 5 ms it would
         # wait that long for its turn at each step while several of them compute.
@@ -116,6 +132,8 @@ class DevServer:
         sys.setswitchinterval(_SWITCH_INTERVAL)
         self._server.serve()
         write_server_file(self.project, self._describe())
+        if self._group is not None:
+            self._group.start(self.url)
         if self._open_browser:
             webbrowser.open(self.link)
 
@@ -124,11 +142,14 @@ class DevServer:
         of them, and a second at least."""
         deadline = time.monotonic() + grace
         self._stopping.set()
+        if self._group is not None:
+            self._group.stop()
         self._server.stop(grace)
         self.plugins.stop(max(_FAREWELL, deadline - time.monotonic()))
         sys.setswitchinterval(self._switch_interval)
         gc.unfreeze()
         remove_server_file(self.project)
+        self._lock.release()
         self._stopped.set()
 
     def stop_now(self) -> None:
@@ -144,9 +165,8 @@ class DevServer:
 
     def _make_server(self) -> Any:
         host, port = self._address
-        system = self.plugins.system
-        app = create_web_app(
-            self.plugins.control,
+        app = build_web_app(
+            self.plugins,
             token=self._token,
             gate=GateSettings(
                 host=host,
@@ -156,24 +176,11 @@ class DevServer:
                 port=port,
             ),
             stopping=self._stopping,
-            plugins=lambda fallback: Dispatcher(
-                system.registry, system.gate, fallback, from_ourselves=peer_is_own_process
-            ),
+            group=self._group,
         )
         return DevHTTPServer(
             app, host=host, port=port, stopping=self._stopping, wake=self.journal.wake
         )
-
-    def _abort_if_asked(self) -> None:
-        if not self._abort_on_failure:
-            return
-        failed = [r.name for r in self.registry.view.plugins.values() if r.generation is None]
-        if failed:
-            raise DevServerError(
-                f"failed to load: {', '.join(sorted(failed))}",
-                hint="`sysctl dev plugin validate --all` says why; "
-                "`on_plugin_failure: continue` in config/main.yaml starts all the same",
-            )
 
     def _describe(self) -> dict[str, Any]:
         return {

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import socket
-from typing import Any
+from typing import IO, Any
 
 from devserver.core.errors import DevServerError
 from devserver.runtime.project import Project
@@ -38,6 +39,47 @@ def remove_server_file(project: Project) -> None:
     """Takes the file away where it is this process's."""
     if _read(project).get("pid") == os.getpid():
         project.server_file.unlink(missing_ok=True)
+
+
+class ProjectLock:
+    """Held by the one process that serves a project; the system lets go of it when that ends. A
+    process that is forked from it does not hold it."""
+
+    def __init__(self, project: Project) -> None:
+        self._path = project.instance / "server.lock"
+        self._file: IO[str] | None = None
+
+    def take(self) -> None:
+        """Raises DevServerError when another process has it, or the folder cannot be written."""
+        try:
+            self._path.parent.mkdir(exist_ok=True)
+            file = self._path.open("a+")
+        except OSError as error:
+            raise DevServerError(
+                f"{self._path} cannot be written: {error.strerror}",
+                hint="check the permissions of the folder instance/",
+            ) from None
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.seek(0)
+            holder = file.read().strip() or "unknown"
+            file.close()
+            raise DevServerError(
+                f"another process serves this project already: process {holder}",
+                hint="use that one, or stop it; under gunicorn `--workers 1 --threads 8`: several "
+                "instances need a project folder each and share a PostgreSQL database",
+            ) from None
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        self._file = file
+
+    def release(self) -> None:
+        """Harmless where it is not held."""
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
 
 
 def _read(project: Project) -> dict[str, Any]:

@@ -38,9 +38,11 @@ def _show_version(ctx: click.Context, _option: click.Parameter, value: bool) -> 
 @click.group(
     cls=Group,
     lazy={
+        "database": "devserver.cli.database:database",
         "dev": "devserver.cli.dev:dev",
         "plugins": "devserver.cli.plugins:plugins",
         "plugin": "devserver.cli.plugins:plugins",
+        "instances": "devserver.cli.instances:instances",
     },
     hidden=("plugin",),
     context_settings={"help_option_names": ["-h", "--help"]},

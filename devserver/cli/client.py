@@ -5,12 +5,13 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from devserver.cli.failures import RequestFailed, ServerNotRunning
+from devserver.cli.failures import ConnectionBroken, RequestFailed, ServerNotRunning
 from devserver.core.errors import DevServerError, PluginNotFound
 from devserver.core.names import problem_with
 from devserver.runtime.project import Project
@@ -30,12 +31,24 @@ class Answer:
     document: Any
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Form:
+    """A body that is no JSON."""
+
+    content_type: str
+    payload: bytes
+
+
 class ServerClient:
     """A project's running server. Every call raises ServerNotRunning when it has gone,
     PluginNotFound, or RequestFailed."""
 
-    def __init__(self, project: Project, *, host: str, port: int, token: str, url: str) -> None:
+    def __init__(
+        self, project: Project, *, host: str, port: int, token: str, url: str, path: str = ""
+    ) -> None:
+        """`path` is where the application is mounted in another one."""
         self._project = project
+        self._path = path
         self._address = (_WILDCARDS.get(host, host).strip("[]"), port)
         self._token = token
         self.url = url
@@ -53,6 +66,7 @@ class ServerClient:
             port=record["port"],
             token=str(record.get("token", "")),
             url=str(record.get("url", "")),
+            path=str(record.get("path", "")),
         )
         return client if client._answers() else None
 
@@ -69,40 +83,103 @@ class ServerClient:
         answer = self.call("GET", path, query=query, timeout=READ_TIMEOUT)
         return answer.document
 
-    def reload(self, name: str, *, force: bool = False) -> dict[str, Any]:
-        """Reloads a plugin and gives the outcome, whichever it is."""
+    def reload(
+        self, name: str, *, force: bool = False, canary: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
+        """Reloads a plugin and gives the outcome, whichever it is. `canary` is the query that
+        asks for one."""
         answer = self.call(
             "POST",
             f"{_place(name)}/reload",
-            query={"force": "true"} if force else {},
+            query={**({"force": "true"} if force else {}), **(canary or {})},
             accept=frozenset({409, 422}),
             plugin=name,
         )
         if "result" not in answer.document:
-            raise self._failure(answer, name)
+            raise self.failure(answer, name)
         return dict(answer.document)
 
-    def switch(self, name: str, deed: str, *, force: bool = False) -> dict[str, Any]:
+    def switch(
+        self, name: str, deed: str, *, force: bool = False, routes: bool = True
+    ) -> dict[str, Any]:
         """Asks to `enable`, `disable`, `load` or `unload` a plugin; the answer, which is an
         outcome when the plugin could not go live."""
         answer = self.call(
             "POST",
             f"{_place(name)}/{deed}",
-            query={"force": "true"} if force else {},
+            query=({"force": "true"} if force else {}) | ({} if routes else {"routes": "false"}),
             accept=frozenset({409, 422}),
             plugin=name,
         )
         if "error" in answer.document and "result" not in answer.document:
-            raise self._failure(answer, name)
+            raise self.failure(answer, name)
         return dict(answer.document)
+
+    def configure(self, name: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """Overrides values of a plugin's configuration; None takes an override out. The outcome,
+        whichever it is."""
+        path, accept = f"{_place(name)}/config", frozenset({409, 422})
+        answer = self.call("PUT", path, body=dict(changes), accept=accept, plugin=name)
+        if "result" not in answer.document:
+            raise self.failure(answer, name)
+        return dict(answer.document)
+
+    def ask_all(self, name: str, action: str, *, policy: str, force: bool) -> dict[str, Any]:
+        """Has every instance `enable`, `disable` or `reload` a plugin; the report
+        `{success, revision, plugin, action, policy, converged, failed, missing}`."""
+        answer = self.call(
+            "POST",
+            f"{_place(name)}/{action}",
+            query={"all_instances": "true", "policy": policy}
+            | ({"force": "true"} if force else {}),
+            accept=frozenset({409}),
+            plugin=name,
+        )
+        if "converged" not in answer.document:
+            raise self.failure(answer, name)
+        return dict(answer.document)
+
+    def roll_back(self, name: str, *, to: int | None, write: bool) -> dict[str, Any]:
+        """Puts an earlier version of a plugin into service; the outcome, with `version` and
+        `on_disk`, or `{error, hint, versions}` for a version that is not kept."""
+        body = {"write": write} | ({} if to is None else {"to": to})
+        path, accept = f"{_place(name)}/rollback", frozenset({404, 409, 422})
+        answer = self.call("POST", path, body=body, accept=accept, plugin=name)
+        if "result" not in answer.document and "versions" not in answer.document:
+            raise self.failure(answer, name)
+        return dict(answer.document)
+
+    def versions(self, name: str) -> list[dict[str, Any]]:
+        """The versions of a plugin's source that are kept, the oldest first."""
+        path = f"{_place(name)}/versions"
+        return list(self.call("GET", path, timeout=READ_TIMEOUT, plugin=name).document)
+
+    def history(self, plugin: str | None, limit: int) -> list[dict[str, Any]]:
+        """Outcomes, the newest first."""
+        query = {"limit": str(limit)} | ({} if plugin is None else {"plugin": plugin})
+        answer = self.call(
+            "GET", "/api/history", query=query, timeout=READ_TIMEOUT, plugin=plugin or ""
+        )
+        return list(answer.document)
+
+    def outcome(self, number: int) -> dict[str, Any] | None:
+        """The outcome with that id."""
+        path, accept = f"/api/history/{number}", frozenset({404})
+        answer = self.call("GET", path, timeout=READ_TIMEOUT, accept=accept)
+        return None if answer.status == 404 else dict(answer.document)
 
     def run_command(self, plugin: str, command: str, arguments: Mapping[str, Any]) -> Any:
         """Runs a plugin's command; the document `{"result": ...}`."""
         path = f"{_place(plugin)}/commands/{quote(command, safe='')}"
         return self.call("POST", path, body=dict(arguments), plugin=plugin).document
 
+    def commands(self, plugin: str) -> list[dict[str, Any]]:
+        """What a plugin's commands take: `[{name, help, parameters}]`."""
+        path = f"{_place(plugin)}/commands"
+        return list(self.call("GET", path, timeout=READ_TIMEOUT, plugin=plugin).document)
+
     def of_plugin(self, name: str, what: str) -> dict[str, Any]:
-        """`status` or `info` of a plugin."""
+        """`status`, `info` or `config` of a plugin."""
         path = f"{_place(name)}/{what}"
         return dict(self.call("GET", path, timeout=READ_TIMEOUT, plugin=name).document)
 
@@ -121,20 +198,38 @@ class ServerClient:
         target = f"{path}?{urlencode(query)}" if query else path
         answer = self._exchange(method, target, body, timeout)
         if answer.status >= 400 and answer.status not in accept:
-            raise self._failure(answer, plugin)
+            raise self.failure(answer, plugin)
         if not isinstance(answer.document, (dict, list)):
             raise self._foreign(answer.status)
         return answer
 
+    def send_file(
+        self, path: str, content: bytes, *, query: Mapping[str, str], accept: frozenset[int]
+    ) -> Answer:
+        """Sends a file as the part `file` of a form; like `call` for what comes back."""
+        mark = secrets.token_hex(16)
+        disposition = 'form-data; name="file"; filename="package.zip"'
+        head = f"--{mark}\r\nContent-Disposition: {disposition}\r\n\r\n".encode()
+        body = _Form(
+            content_type=f"multipart/form-data; boundary={mark}",
+            payload=head + content + f"\r\n--{mark}--\r\n".encode(),
+        )
+        return self.call("POST", path, query=query, body=body, accept=accept)
+
     def _exchange(self, method: str, target: str, body: Any, timeout: float) -> Answer:
         headers = {"Accept": "application/json", "Authorization": f"Bearer {self._token}"}
         payload = None
-        if body is not None:
+        if isinstance(body, _Form):
+            headers["Content-Type"], payload = body.content_type, body.payload
+        elif body is not None:
             headers["Content-Type"] = "application/json"
             payload = json.dumps(body).encode()
         connection = http.client.HTTPConnection(*self._address, timeout=timeout)
+        sent = False
         try:
-            connection.request(method, target, body=payload, headers=headers)
+            connection.connect()
+            sent = method != "GET"
+            connection.request(method, self._path + target, body=payload, headers=headers)
             response = connection.getresponse()
             text = response.read()
         except TimeoutError:
@@ -143,6 +238,8 @@ class ServerClient:
                 hint="the dev server's terminal shows what it is doing",
             ) from None
         except (OSError, http.client.HTTPException):
+            if sent:
+                raise ConnectionBroken(self.url) from None
             raise ServerNotRunning(str(self._project.root)) from None
         finally:
             connection.close()
@@ -155,7 +252,7 @@ class ServerClient:
             return False
         return isinstance(answer.document, dict)
 
-    def _failure(self, answer: Answer, plugin: str) -> DevServerError:
+    def failure(self, answer: Answer, plugin: str) -> DevServerError:
         document = answer.document
         if not isinstance(document, dict) or "error" not in document:
             return self._foreign(answer.status)

@@ -23,6 +23,7 @@ _FORMATS = ("rich", "plain", "json")
     lazy={
         "plugin": "devserver.cli.dev_plugin:plugin",
         "plugins": "devserver.cli.dev_plugin:plugin",
+        "token": "devserver.cli.token:token",
     },
     hidden=("plugins",),
     epilog=examples("dev server", "dev plugin validate --all"),
@@ -104,7 +105,7 @@ def _serve(
     hot_reload: bool,
     verbose: bool,
 ) -> ExitCode:
-    from devserver.cli.logs import logging_to, set_debug
+    from devserver.cli.logs import logging_to, set_debug, without_secrets
     from devserver.cli.serving import Serving
     from devserver.cli.terminal import LogFormat
 
@@ -117,7 +118,8 @@ def _serve(
 
     terminal.attach(server.journal)
     server.journal.listen(lambda event, _: follow_settings() if event.kind == "settings" else None)
-    with logging_to(terminal.log, rich=chosen is LogFormat.RICH, verbose=verbose):
+    show = without_secrets(terminal.log, server.masked)
+    with logging_to(show, rich=chosen is LogFormat.RICH, verbose=verbose):
         return Serving(server, terminal).run(on_ready)
 
 
@@ -144,9 +146,10 @@ def _banner(server: DevServer, *, began: float, hot_reload: bool) -> Banner:
         mode=server.watch_mode,
         active=sum(r.status.serves for r in known),
         failed=tuple(sorted(failed, key=lambda r: not any(d.file for d in r.diagnostics))),
+        waiting=sum(r.awaits_use for r in known),
         disabled=sum(r.status is PluginStatus.DISABLED for r in known),
         ready_ms=(time.perf_counter() - began) * 1000,
         hot_reload=hot_reload,
         settings=tuple(server.settings_diagnostics),
-        warnings=tuple(d for r in known if r.status.serves for d in r.diagnostics),
+        warnings=tuple(d for r in known if r.status.serves or r.awaits_use for d in r.diagnostics),
     )

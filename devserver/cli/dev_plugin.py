@@ -74,6 +74,86 @@ def _refuse_contradictions(form: str, *, as_json: bool, watch: bool, fix: bool, 
 
 
 @plugin.command(
+    epilog=examples("dev plugin create my_plugin", "dev plugin create notes --template database")
+)
+@click.argument("name", metavar="NAME")
+@click.option(
+    "--template",
+    type=click.Choice(["basic", "command", "routes", "service", "fastapi", "database"]),
+    default="basic",
+    show_default=True,
+    help="What it is to have.",
+)
+@pass_invocation
+def create(invocation: Invocation, *, name: str, template: str) -> int:
+    """Make a new plugin, with tests. A running server puts it into service at once.
+
+    Templates: basic (state, a route, configuration, health), command, routes (bodies, errors,
+    permissions), service (for other plugins, with events), fastapi (an APIRouter), database
+    (tables by migrations).
+    """
+    from devserver.cli.create import create_and_tell
+
+    return create_and_tell(invocation, name, template)
+
+
+@plugin.command(epilog=examples("dev plugin test users", "dev plugin test users --hot-reload"))
+@click.argument("name", metavar="NAME", shell_complete=complete_plugin)
+@click.argument("arguments", metavar="[-- PYTEST ARGUMENTS]", nargs=-1)
+@click.option("--hot-reload", is_flag=True, help="Go on: run them again at every save.")
+@pass_invocation
+def test(invocation: Invocation, *, name: str, arguments: tuple[str, ...], hot_reload: bool) -> int:
+    """Run a plugin's tests with pytest, without a server.
+
+    They are in plugins/NAME/tests/, or in tests/test_NAME.py of the project. What follows `--`
+    goes to pytest.
+    """
+    from devserver.cli.testing import PluginTests, watch_and_test
+
+    tests = PluginTests(invocation.project(), name, arguments, as_json=invocation.as_json)
+    return watch_and_test(tests) if hot_reload else tests.run()
+
+
+@plugin.command(
+    "analyze-deps",
+    epilog=examples(
+        "dev plugin analyze-deps",
+        "dev plugin analyze-deps orders",
+        "dev plugin analyze-deps --format svg > plugins.svg",
+    ),
+)
+@click.argument("name", metavar="[NAME]", required=False, shell_complete=complete_plugin)
+@click.option(
+    "--format",
+    "chosen",
+    type=click.Choice(["rich", "json", "dot", "mermaid", "svg"]),
+    help="How to print it.  [default: rich]",
+)
+@pass_invocation
+def analyze_deps(invocation: Invocation, *, name: str | None, chosen: str | None) -> int:
+    """Show who needs whom, what a save reloads, circles, and what is not there.
+
+    Works without a server, from the files. Exits with 1 when there are circles or when something
+    is missing.
+    """
+    from devserver.cli.analysing import analyse
+
+    form = chosen or ("json" if invocation.as_json else "rich")
+    if invocation.as_json and form != "json":
+        raise click.UsageError(f"--json and --format {form} contradict each other")
+    return analyse(invocation.project(), name, form=form)
+
+
+@plugin.command(epilog=examples("dev plugin schema", "dev plugin schema > manifest.schema.json"))
+def schema() -> None:
+    """Print the JSON Schema of manifest.json, for editors."""
+    from devserver.cli.output import print_document
+    from devserver.core.manifest import published_schema
+
+    print_document(published_schema())
+
+
+@plugin.command(
     epilog=examples(
         "dev plugin codes", "dev plugin codes IMP001", "dev plugin codes --format markdown"
     )

@@ -10,7 +10,12 @@ from typing import Any
 
 from devserver.cli.program import program_name
 from devserver.core.diagnostics import Diagnostic
-from devserver.core.errors import DevServerError, PluginNotFound, SettingsError
+from devserver.core.errors import (
+    DevServerError,
+    MigrationFailed,
+    PluginNotFound,
+    SettingsError,
+)
 
 
 class ExitCode(IntEnum):
@@ -29,10 +34,22 @@ class ExitCode(IntEnum):
 class ServerNotRunning(DevServerError):
     """The command needs the project's dev server, and none answers."""
 
-    def __init__(self, project: str) -> None:
+    def __init__(self, project: str, *, or_else: str = "") -> None:
+        start = f"start it in another terminal: `{program_name()} dev server`"
         super().__init__(
             f"no dev server is running for {project}",
-            hint=f"start it in another terminal: `{program_name()} dev server`",
+            hint=f"{start}; {or_else}" if or_else else start,
+        )
+
+
+class ConnectionBroken(DevServerError):
+    """The connection ended after a request had been sent and before its answer came."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(
+            f"the connection to {url} broke before the answer came: what became of it is unknown",
+            hint=f"`{program_name()} plugins status` tells whether the server runs, "
+            f"`{program_name()} plugins list` what it serves",
         )
 
 
@@ -57,31 +74,41 @@ def exit_code_of(error: DevServerError) -> ExitCode:
 
 
 def report_error(error: DevServerError, *, as_json: bool) -> ExitCode:
-    """Tells an error on stderr, with code frames where it has places; with `as_json` as one
-    document on stdout too. Gives the exit code."""
+    """Tells an error on stderr, with code frames where it has places and the plugin's frames
+    where its code raised; with `as_json` as one document on stdout too. Gives the exit code."""
     found = _diagnostics_of(error)
     if found:
         from devserver.cli.frames import print_frames
 
         print_frames(found, to=sys.stderr)
-    report(error.message, error.hint, as_json=as_json)
+    if isinstance(error, RequestFailed) and error.document.get("traceback"):
+        from devserver.cli.text import clean
+
+        print(clean(str(error.document["traceback"])).rstrip(), file=sys.stderr)
+    report(error.message, error.hint, as_json=as_json, found=found)
     return exit_code_of(error)
 
 
 def _diagnostics_of(error: DevServerError) -> Sequence[Diagnostic]:
-    if isinstance(error, SettingsError):
+    if isinstance(error, (MigrationFailed, SettingsError)):
         return error.diagnostics
     if isinstance(error, RequestFailed):
         return [Diagnostic.from_json(d) for d in error.document.get("diagnostics", ())]
     return ()
 
 
-def report(message: str, hint: str | None, *, as_json: bool) -> None:
-    """`error: …` and `hint: …` on stderr, and `{"error", "hint"}` on stdout with `as_json`."""
+def report(
+    message: str, hint: str | None, *, as_json: bool, found: Sequence[Diagnostic] = ()
+) -> None:
+    """`error: …` and `hint: …` on stderr, and `{"error", "hint"}` on stdout with `as_json`, with
+    `diagnostics` where something was found."""
     from devserver.cli.text import clean
 
     print(f"error: {clean(message)}", file=sys.stderr)
     if hint:
         print(f"hint: {clean(hint)}", file=sys.stderr)
     if as_json:
-        print(json.dumps({"error": message, "hint": hint}, ensure_ascii=False))
+        document: dict[str, Any] = {"error": message, "hint": hint}
+        if found:
+            document["diagnostics"] = [d.to_json() for d in found]
+        print(json.dumps(document, ensure_ascii=False))

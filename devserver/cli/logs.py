@@ -7,6 +7,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from devserver.cli.screen import LogLine
 from devserver.runtime.tracebacks import format_error, has_plugin_code
@@ -56,6 +57,25 @@ def logging_to(show: Callable[[LogLine], None], *, rich: bool, verbose: bool) ->
         root.removeHandler(handler)
         for name, level in before.items():
             logging.getLogger(name).setLevel(level)
+
+
+def without_secrets(
+    show: Callable[[LogLine], None], mask: Callable[[str, str], str]
+) -> Callable[[LogLine], None]:
+    """Shows what plugins log without their secrets; `mask` takes a plugin and a text."""
+
+    def masked(line: LogLine) -> None:
+        top, _, rest = line.logger.partition(".")
+        if top == PLUGINS and rest:
+            plugin, trace = rest.partition(".")[0], line.traceback
+            line = replace(
+                line,
+                message=mask(plugin, line.message),
+                traceback=None if trace is None else mask(plugin, trace),
+            )
+        show(line)
+
+    return masked
 
 
 def set_debug(debug: bool) -> None:

@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict
 from typing import IO, Any
 
+from devserver.cli.outcomes import failed_step
 from devserver.cli.screen import Banner, LogLine
 from devserver.core.outcome import Outcome
 from devserver.reload.journal import FeedEvent
@@ -13,7 +14,8 @@ from devserver.reload.journal import FeedEvent
 
 class JsonView:
     """Writes `{"id", "kind", "time", "payload"}`; kinds beside those of the feed are `ready`,
-    `log` and `server`, with a null id. The token is not among it."""
+    `log` and `server`, with a null id. An outcome that failed has the `step` that said no. The
+    token is not among it."""
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
@@ -40,8 +42,11 @@ class JsonView:
         }
         self._write(None, "ready", time, payload)
 
-    def event(self, event: FeedEvent, _outcome: Outcome | None, time: float) -> None:
-        self._write(event.id, event.kind, time, event.payload)
+    def event(self, event: FeedEvent, outcome: Outcome | None, time: float) -> None:
+        payload = event.payload
+        if outcome is not None and not outcome.success:
+            payload = {**payload, "step": failed_step(outcome)}
+        self._write(event.id, event.kind, time, payload)
 
     def log(self, line: LogLine) -> None:
         payload = asdict(line)

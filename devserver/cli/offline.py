@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from devserver.assembly import OfflineProject
+from devserver.cli.offline_switch import enabled_in
 from devserver.core.errors import PluginNotFound
 from devserver.core.names import normalise
 from devserver.runtime.project import Project
@@ -12,6 +13,8 @@ from devserver.validation.candidate import Candidate
 
 STATUS = "registered"
 """Known, and not loaded: nothing runs."""
+DISABLED = "disabled"
+"""The next start does not load it."""
 REASON = "no dev server is running"
 
 
@@ -22,15 +25,16 @@ class OfflinePlugins:
         self._offline = OfflineProject(project)
         self._known = self._offline.candidates()
         self._edges = self._offline.edges()
+        self._enabled = enabled_in(project)
 
     def rows(self) -> list[dict[str, Any]]:
         """Every plugin, as `GET /api/plugins` lists it."""
         found = sorted(self._known.values(), key=lambda c: c.name.lower())
         return [
             {
-                **_identity(candidate),
+                **self._identity(candidate),
                 "last_loaded": None,
-                "enabled": True,
+                "enabled": self._enabled.get(candidate.key, True),
                 "health": {"status": "unknown", "healthy": None, "message": REASON},
                 "reload_count": 0,
                 "routes_count": 0,
@@ -47,7 +51,7 @@ class OfflinePlugins:
         report = self._offline.validate([candidate.key])
         kinds = {e.target: e.kind for e in self._edges if normalise(e.source) == candidate.key}
         return {
-            **_identity(candidate),
+            **self._identity(candidate),
             "title": manifest.title,
             "author": manifest.author,
             "license": manifest.license,
@@ -63,7 +67,7 @@ class OfflinePlugins:
     def graph(self) -> dict[str, Any]:
         """The shape of `GET /api/graph`."""
         return {
-            "nodes": [{"name": row["name"], "status": STATUS} for row in self.rows()],
+            "nodes": [{"name": row["name"], "status": row["status"]} for row in self.rows()],
             "edges": [
                 {"from": self._shown(e.source), "to": self._shown(e.target), "kind": e.kind}
                 for e in self._edges
@@ -87,14 +91,15 @@ class OfflinePlugins:
         candidate = self._known.get(normalise(key))
         return key if candidate is None else candidate.name
 
-
-def _identity(candidate: Candidate) -> dict[str, Any]:
-    return {
-        "name": candidate.name,
-        "version": candidate.manifest.version or "",
-        "status": STATUS,
-        "reason": REASON,
-        "generation": 0,
-        "pending": False,
-        "description": candidate.manifest.description or "",
-    }
+    def _identity(self, candidate: Candidate) -> dict[str, Any]:
+        enabled = self._enabled.get(candidate.key, True)
+        return {
+            "name": candidate.name,
+            "version": candidate.manifest.version or "",
+            "status": STATUS if enabled else DISABLED,
+            "reason": REASON if enabled else "disabled by the operator",
+            "generation": 0,
+            "pending": False,
+            "location": candidate.source.location,
+            "description": candidate.manifest.description or "",
+        }

@@ -52,6 +52,7 @@ def outcome_of(document: Mapping[str, Any]) -> Outcome:
         notes=tuple(document.get("notes", ())),
         error=document.get("error"),
         deed=str(document.get("deed", "")),
+        kept=bool(document.get("kept", True)),
     )
 
 
@@ -72,8 +73,13 @@ def steps_of(outcome: Outcome) -> list[tuple[str, float]]:
 
 
 def failed_step(outcome: Outcome) -> str:
-    """The step that said no, as a word: `validation`, `trial`, `stage`, ..."""
+    """The step that said no, as a word: `validation`, `trial`, `stage`, ..., or `probation`
+    for one that was live and had to go back, `canary` for one that was beside it."""
+    if outcome.trigger == "probation":
+        return "probation"
     names = [s.name for s in outcome.steps if s.name not in _AFTERWARDS]
+    if outcome.trigger == "canary" and not names:
+        return "canary"
     last = names[-1] if names else "validate"
     return _SPOKEN.get(last, last)
 

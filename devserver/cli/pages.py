@@ -21,6 +21,9 @@ _COLUMNS = (
 _HEALTH = {"healthy": "green", "degraded": "yellow", "unhealthy": "red"}
 
 
+_PLUGINS = "plugins/"
+
+
 def show_list(rows: Sequence[Mapping[str, Any]]) -> None:
     """All plugins as a table."""
     if not rows:
@@ -37,11 +40,17 @@ def show_list(rows: Sequence[Mapping[str, Any]]) -> None:
                 str(row.get("routes_count", 0)),
                 str(row.get("reload_count", 0)),
                 _moment(row.get("last_loaded"), short=True),
-                str(row.get("description") or ""),
+                f"{_elsewhere(row)}{row.get('description') or ''}",
             )
             for row in rows
         ],
     )
+
+
+def _elsewhere(row: Mapping[str, Any]) -> str:
+    """That a plugin is not the one in plugins/."""
+    location = str(row.get("location") or _PLUGINS)
+    return "" if location.startswith(_PLUGINS) else f"(from {location}) "
 
 
 def show_summary(summary: Mapping[str, Any]) -> None:
@@ -81,11 +90,14 @@ def show_info(info: Mapping[str, Any]) -> None:
     draw_facts(
         [
             *_state_facts(info),
+            ("stands in", str(info.get("location") or "")),
             ("author", str(info.get("author") or "")),
             ("depends on", _names(info.get("dependencies"))),
             ("needed by", _names(info.get("dependents"))),
             ("services", _names(info.get("services"))),
             ("publishes", _names(events.get("publishes"))),
+            ("published", _pairs(events.get("published"))),
+            ("undeclared", (_names(events.get("undeclared")), "yellow")),
             ("subscribes", _names(events.get("subscribes"))),
             ("permissions", _names(info.get("permissions"))),
             ("config", _pairs(info.get("config"))),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from devserver.cli.answers import exit_code, show_outcome
+from devserver.cli.canary import Percent, canary_query
 from devserver.cli.commands import (
     Group,
     Invocation,
@@ -16,8 +17,9 @@ from devserver.cli.commands import (
     pass_invocation,
     plugin_argument,
 )
-from devserver.cli.failures import ExitCode
+from devserver.cli.instances import all_instances_options, ask_all
 from devserver.cli.output import print_document
+from devserver.core.canary import DEFAULT_REQUESTS
 
 if TYPE_CHECKING:
     from devserver.cli.client import ServerClient
@@ -28,7 +30,24 @@ _SERVING = ("active", "reloading")
 
 
 @click.group(
-    cls=Group, epilog=examples("plugins list", "plugins info users", "plugins reload users")
+    cls=Group,
+    lazy={
+        "bisect": "devserver.cli.bisect:bisect",
+        "canary": "devserver.cli.canary:canary",
+        "config": "devserver.cli.configuration:config",
+        "disable": "devserver.cli.switching:disable",
+        "enable": "devserver.cli.switching:enable",
+        "events": "devserver.cli.events:events",
+        "health": "devserver.cli.health:health",
+        "history": "devserver.cli.history:history",
+        "install": "devserver.cli.packages:install",
+        "load": "devserver.cli.switching:load",
+        "rollback": "devserver.cli.history:rollback",
+        "run": "devserver.cli.run:run",
+        "uninstall": "devserver.cli.packages:uninstall",
+        "unload": "devserver.cli.switching:unload",
+    },
+    epilog=examples("plugins list", "plugins info users", "plugins reload users"),
 )
 def plugins() -> None:
     """Look at plugins and act on them."""
@@ -113,12 +132,41 @@ def deps(invocation: Invocation, *, name: str) -> None:
         found.draw()
 
 
-@plugins.command(epilog=examples("plugins reload users", "plugins reload --all"))
+@plugins.command(
+    epilog=examples(
+        "plugins reload users", "plugins reload --all", "plugins reload users --canary 10%"
+    )
+)
 @click.argument("name", metavar="[NAME]", required=False, shell_complete=complete_plugin)
 @click.option("--all", "everything", is_flag=True, help="Reload every plugin that is not disabled.")
 @click.option("--force", is_flag=True, help="Skip validation.")
+@click.option(
+    "--canary",
+    type=Percent(),
+    metavar="PERCENT",
+    help="Answer that share of the requests with the new version, beside the old one.",
+)
+@click.option("--sticky", is_flag=True, help="With --canary: a client stays with one version.")
+@click.option(
+    "--requests",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help=f"With --canary: promote after N good ones, 0 by word. [default: {DEFAULT_REQUESTS}]",
+)
+@all_instances_options
 @pass_invocation
-def reload(invocation: Invocation, *, name: str | None, everything: bool, force: bool) -> int:
+def reload(
+    invocation: Invocation,
+    *,
+    name: str | None,
+    everything: bool,
+    force: bool,
+    canary: float | None,
+    sticky: bool,
+    requests: int | None,
+    all_instances: bool,
+    policy: str,
+) -> int:
     """Reload a plugin and all that depend on it, now.
 
     Exits with 5 when validation refused it, with 6 when it failed and was rolled back; the
@@ -126,79 +174,22 @@ def reload(invocation: Invocation, *, name: str | None, everything: bool, force:
     """
     if (name is not None) == everything:
         raise click.UsageError("give the plugin to reload, or --all")
+    asked = canary_query(canary, sticky=sticky, requests=requests)
+    if asked and (everything or all_instances):
+        raise click.UsageError("--canary is for one plugin on one server")
+    if all_instances:
+        if name is None:
+            raise click.UsageError("--all-instances reloads one plugin: give its name")
+        return ask_all(invocation, name, "reload", policy=policy, force=force)
     client = _get(invocation.project())
     if name is not None:
-        outcome = client.reload(name, force=force)
-        _show_outcome(outcome, invocation)
-        return _exit_code([outcome])
+        outcome = client.reload(name, force=force, canary=asked)
+        show_outcome(outcome, invocation)
+        return exit_code([outcome])
     outcomes = _reload_all(client, invocation, force=force)
     if invocation.as_json:
         print_document({"success": all(o["success"] for o in outcomes), "outcomes": outcomes})
-    return _exit_code(outcomes)
-
-
-@plugins.command(epilog=examples("plugins enable users"))
-@plugin_argument
-@pass_invocation
-def enable(invocation: Invocation, *, name: str) -> int:
-    """Put a plugin into service.
-
-    Exits with 5 when validation refused it, with 6 when it failed; it stays as it was then.
-    """
-    return _switch(invocation, name, "enable")
-
-
-@plugins.command(epilog=examples("plugins disable users", "plugins disable users --force"))
-@plugin_argument
-@click.option("--force", is_flag=True, help="Take along what needs it; wait for no request.")
-@pass_invocation
-def disable(invocation: Invocation, *, name: str, force: bool) -> int:
-    """Take a plugin out of service until it is enabled.
-
-    Requests in flight end; new ones are answered with 503.
-    """
-    return _switch(invocation, name, "disable", force=force)
-
-
-@plugins.command(epilog=examples("plugins load users"))
-@plugin_argument
-@pass_invocation
-def load(invocation: Invocation, *, name: str) -> int:
-    """Load a plugin that was unloaded or disabled."""
-    return _switch(invocation, name, "load")
-
-
-@plugins.command(epilog=examples("plugins unload users", "plugins unload users --force"))
-@plugin_argument
-@click.option("--force", is_flag=True, help="Take along what needs it; wait for no request.")
-@pass_invocation
-def unload(invocation: Invocation, *, name: str, force: bool) -> int:
-    """Take a plugin out of service until it is loaded, or the server starts again."""
-    return _switch(invocation, name, "unload", force=force)
-
-
-@plugins.command(epilog=examples("plugins run users add-user name=Ada age=36"))
-@plugin_argument
-@click.argument("command", metavar="COMMAND")
-@click.argument("arguments", metavar="[KEY=VALUE]...", nargs=-1)
-@pass_invocation
-def run(invocation: Invocation, *, name: str, command: str, arguments: tuple[str, ...]) -> None:
-    """Run a command of a plugin.
-
-    A VALUE that is JSON (36, true, [1, 2]) is taken as that, anything else as text.
-    """
-    given = _parsed(arguments)
-    document = _get(invocation.project()).run_command(name, command, given)
-    if invocation.as_json:
-        print_document(document)
-        return
-    result = document.get("result")
-    if isinstance(result, str):
-        from devserver.cli.text import clean
-
-        print(clean(result))
-    elif result is not None:
-        print_document(result)
+    return exit_code(outcomes)
 
 
 def _reload_all(
@@ -218,53 +209,8 @@ def _reload_all(
         done.update(outcome.get("reloaded", ()))
         outcomes.append(outcome)
         if not invocation.as_json:
-            _show_outcome(outcome, invocation)
+            show_outcome(outcome, invocation)
     return outcomes
-
-
-def _switch(invocation: Invocation, name: str, deed: str, *, force: bool = False) -> ExitCode:
-    document = _get(invocation.project()).switch(name, deed, force=force)
-    if "result" in document:
-        _show_outcome(document, invocation)
-        return _exit_code([document])
-    if invocation.as_json:
-        print_document(document)
-        return ExitCode.OK
-    others = [p for p in document.get("plugins", ()) if p != name]
-    along = f" (with {', '.join(others)})" if others else ""
-    print(f"{document['message']}{along}, routes affected: {document['routes_affected']}")
-    return ExitCode.OK
-
-
-def _show_outcome(document: dict[str, Any], invocation: Invocation) -> None:
-    if invocation.as_json:
-        print_document(document)
-        return
-    from devserver.cli.outcomes import outcome_of
-    from devserver.cli.output import console_for
-    from devserver.cli.rich_view import RichView
-
-    RichView(console_for()).outcome(outcome_of(document))
-
-
-def _exit_code(outcomes: list[dict[str, Any]]) -> ExitCode:
-    results = {outcome["result"] for outcome in outcomes}
-    if "rolled_back" in results:
-        return ExitCode.ROLLED_BACK
-    return ExitCode.REFUSED if "rejected" in results else ExitCode.OK
-
-
-def _parsed(arguments: tuple[str, ...]) -> dict[str, Any]:
-    given: dict[str, Any] = {}
-    for argument in arguments:
-        key, equals, value = argument.partition("=")
-        if not key or not equals:
-            raise click.UsageError(f"{argument!r} is no argument of a command: write KEY=VALUE")
-        try:
-            given[key] = json.loads(value)
-        except ValueError:
-            given[key] = value
-    return given
 
 
 def _find(project: Project) -> ServerClient | None:

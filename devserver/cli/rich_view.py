@@ -44,6 +44,8 @@ class RichView:
         link = banner.link if self._console.is_terminal else banner.url
         self._line(("  ➜  ", "green"), (link, "bold cyan"))
         plugins = f"{count(banner.active, 'plugin')} active"
+        if banner.waiting:
+            plugins += f" · {banner.waiting} loaded at first use"
         if banner.disabled:
             plugins += f" · {banner.disabled} disabled"
         failed: tuple[str, str] = ("", "")
@@ -178,8 +180,10 @@ def _others(names: Iterable[str]) -> Parts:
 def _generations(outcome: Outcome) -> str:
     if was_removed(outcome):
         return outcome.deed or "removed"
+    if outcome.deed and not outcome.reloaded:
+        return one_line(outcome.deed)
     if outcome.previous_generation in (0, outcome.generation):
-        return f"g{outcome.generation}"
+        return f"g{outcome.generation} {outcome.deed}".rstrip()
     return f"g{outcome.previous_generation}→g{outcome.generation}"
 
 

@@ -15,7 +15,7 @@ from devserver.runtime.registry import PluginRecord
 class Banner:
     """The server as it stands when it is ready. `link` carries the run's token; `mode` is
     native, polling or off; `settings` are findings in the configuration, `warnings` those of
-    plugins that serve."""
+    plugins that serve, or would; `waiting` are loaded at their first use."""
 
     project: str
     url: str
@@ -28,6 +28,7 @@ class Banner:
     hot_reload: bool = True
     settings: tuple[Diagnostic, ...] = ()
     warnings: tuple[Diagnostic, ...] = ()
+    waiting: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

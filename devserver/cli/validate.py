@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
-import queue
 import sys
 import time
 from collections.abc import Collection, Iterable
@@ -16,20 +14,16 @@ from rich.text import Text
 
 from devserver import __version__
 from devserver.assembly import OfflineProject
-from devserver.cli.failures import ExitCode, report
+from devserver.cli.failures import ExitCode
 from devserver.cli.frames import draw_frames
 from devserver.cli.output import console_for, print_document, print_line
-from devserver.cli.signals import StopSignals
 from devserver.cli.text import clean, count, few, one_line
+from devserver.cli.watching import watch_project
 from devserver.core.changes import ChangeBatch
 from devserver.core.diagnostics import Severity
-from devserver.core.errors import DevServerError, PluginNotFound
 from devserver.core.names import normalise
-from devserver.core.settings import Settings
-from devserver.reload.watcher import Watcher
 from devserver.runtime.discovery import plugin_of
 from devserver.runtime.project import Project
-from devserver.runtime.settings_file import read_settings
 from devserver.validation.candidate import ValidationReport
 from devserver.validation.github import to_commands
 from devserver.validation.render import to_document
@@ -190,54 +184,7 @@ def _prefix(root: Path) -> str:
 
 def watch_and_validate(validation: Validation) -> ExitCode:
     """Validates now and after every change, until a signal ends it. Raises PluginNotFound."""
-    waiting: queue.SimpleQueue[ChangeBatch | None] = queue.SimpleQueue()
-
-    def on_signal(_number: int, count: int) -> None:
-        if count > 1:
-            raise KeyboardInterrupt
-        waiting.put(None)
-
-    def on_problem(message: str, hint: str | None) -> None:
-        print(f"warning: {message}" + (f"\nhint: {hint}" if hint else ""), file=sys.stderr)
-
-    settings = read_settings(validation.project.root)[0] or Settings()
-    root = validation.project.root
-    watcher = Watcher(root, settings.watch, on_batch=waiting.put, on_problem=on_problem)
-    with StopSignals(on_signal) as signals:
-        # The watch begins first: what is saved during the first run is not missed.
-        watcher.start()
-        try:
-            validation.first_run()
-            while (batch := _next(waiting)) is not None:
-                _run_again(validation, batch)
-        finally:
-            watcher.stop()
-    return signals.exit_code
-
-
-def _got(waiting: queue.SimpleQueue[ChangeBatch | None]) -> ChangeBatch | None:
-    """What comes next; a signal that arrives just before the wait is seen in the next round."""
-    while True:
-        with contextlib.suppress(queue.Empty):
-            return waiting.get(timeout=0.2)
-
-
-def _next(waiting: queue.SimpleQueue[ChangeBatch | None]) -> ChangeBatch | None:
-    """The next batch, with all that came in meanwhile; None to end."""
-    batch = _got(waiting)
-    while batch is not None and not waiting.empty():
-        more = waiting.get()
-        batch = None if more is None else batch.merged(more)
-    return batch
-
-
-def _run_again(validation: Validation, batch: ChangeBatch) -> None:
-    try:
-        validation.run_again(batch)
-    except PluginNotFound:
-        return  # it vanished while it was being read; the batch that tells of it is on its way
-    except DevServerError as error:
-        report(error.message, error.hint, as_json=False)
+    return watch_project(validation.project, validation.first_run, validation.run_again)
 
 
 def _summary(found: ValidationReport, names: Collection[str]) -> Text:

@@ -63,6 +63,44 @@ class SwitchRefused(DevServerError):
         self.reasons = reasons
 
 
+class CanaryRefused(SwitchRefused):
+    """A canary cannot begin, or there is none."""
+
+
+class VersionNotFound(DevServerError):
+    """No such version of a plugin's source is kept; `versions` are the numbers of those that
+    are."""
+
+    def __init__(self, message: str, *, versions: Sequence[int]) -> None:
+        kept = ", ".join(map(str, versions))
+        super().__init__(message, hint=f"kept are: {kept}" if kept else "none is kept yet")
+        self.versions = tuple(versions)
+
+
+class ConfigurationRefused(DevServerError, ValueError):
+    """A value does not fit what the manifest declares for its key."""
+
+
+class DatabaseUnavailable(DevServerError):
+    """The database cannot be used: it cannot be reached, is locked, full, damaged, or newer than
+    this program."""
+
+
+class MigrationFailed(DevServerError):
+    """The migrations of a plugin were refused, or did not work out: nothing of them is in the
+    database. `diagnostics` say where and why; every one is an error."""
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, diagnostics: Sequence[Diagnostic] = ()
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.diagnostics = tuple(diagnostics)
+
+
+class CommitFailed(DevServerError):
+    """The database refused to commit what a piece of plugin work did; nothing of it is there."""
+
+
 class LoopBlocked(DevServerError):
     """A coroutine blocked the plugin loop, which has gone on without it; `__cause__` has the
     stack."""
@@ -87,14 +125,21 @@ class CommandNotFound(DevServerError, LookupError):
 
 
 class PermissionDenied(DevServerError):
-    """The caller lacks a permission; `missing` names it."""
+    """The caller lacks permissions; `missing` names all of them that were asked for. `caller` is
+    the name of the token that was used, "" where there was none."""
 
-    def __init__(self, missing: str) -> None:
+    def __init__(self, *missing: str, caller: str = "") -> None:
+        names = ", ".join(map(repr, missing))
+        told = f"permission {names} is" if len(missing) == 1 else f"permissions {names} are"
         super().__init__(
-            f"permission {missing!r} is missing",
-            hint="grant it to the token in config/main.yaml under auth.tokens",
+            f"{told} missing",
+            hint=f"grant it to the token {caller!r} in config/main.yaml under auth.tokens"
+            if caller
+            else "send `Authorization: Bearer TOKEN` of a token that holds it: config/main.yaml "
+            "lists them under auth.tokens",
         )
         self.missing = missing
+        self.caller = caller
 
 
 class PluginHookFailed(DevServerError):

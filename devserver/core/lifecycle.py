@@ -6,11 +6,15 @@ from enum import StrEnum
 
 
 class PluginStatus(StrEnum):
-    """What a plugin is doing now."""
+    """What a plugin is doing now; true while it serves, so `if status:` asks for that.
+
+    ENABLED is another name of ACTIVE.
+    """
 
     REGISTERED = "registered"
     LOADING = "loading"
     ACTIVE = "active"
+    ENABLED = "active"
     RELOADING = "reloading"
     UNLOADING = "unloading"
     FAILED = "failed"
@@ -20,6 +24,9 @@ class PluginStatus(StrEnum):
     def serves(self) -> bool:
         """True while a generation answers requests."""
         return self in (PluginStatus.ACTIVE, PluginStatus.RELOADING)
+
+    def __bool__(self) -> bool:
+        return self.serves
 
 
 class DesiredState(StrEnum):

@@ -53,6 +53,17 @@ def option_problem(option: ConfigOption, value: Any) -> str | None:
     return None
 
 
+def refusal_of(option: ConfigOption, value: Any) -> str | None:
+    """As `option_problem`, without the value where that is secret."""
+    problem = option_problem(option, value)
+    if problem is None or not option.secret:
+        return problem
+    return f"the value is no {option.type}" if not _has_type(value, option.type) else _UNFIT
+
+
+_UNFIT = "the value does not fit"
+
+
 def _has_type(value: Any, kind: OptionType) -> bool:
     """True and False are no numbers, though Python says so."""
     return isinstance(value, _OF_TYPE[kind]) and (kind == "boolean" or type(value) is not bool)

@@ -8,6 +8,9 @@ import re
 RESERVED = frozenset({"api", "admin", "plugins", "docs", "static", "metrics", "openapi"})
 _VALID = re.compile(r"[A-Za-z][A-Za-z0-9_-]*\Z")
 
+_LONGEST = 200
+"""Folders and files are called so, with endings, where 255 bytes are the limit."""
+
 
 def normalise(name: str) -> str:
     """The spelling that names are compared by and imported with: `-` becomes `_`."""
@@ -18,6 +21,8 @@ def problem_with(name: str) -> str | None:
     """Why `name` cannot be a plugin's name, or None when it can."""
     if not _VALID.match(name):
         return "a plugin's name starts with a letter and has letters, digits, '_' and '-' only"
+    if len(name) > _LONGEST:
+        return f"a plugin's name has {_LONGEST} characters at most"
     if normalise(name).lower() in RESERVED:
         return f"the name {name!r} is reserved for the server's own paths"
     if keyword.iskeyword(normalise(name)):

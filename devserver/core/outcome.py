@@ -69,6 +69,13 @@ class StateReport:
         }
 
 
+OTHERS_FOLLOW_LATER = (
+    "said to this instance alone: the others that share its database do the same at their next "
+    "start, and with --all-instances at once"
+)
+KEPT_FOR_THIS_RUN = "kept for this run only, until the database takes it"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What a transaction did, told to terminal, API and journal alike.
@@ -77,6 +84,7 @@ class Outcome:
     `reloaded` those that went live. `generation` is that of `plugin` afterwards, 0 when nothing
     serves. `serving` maps each plugin of the batch to the generation that answers afterwards.
     `deed` is the word for what was done where it is not a reload: removed, disabled, unloaded.
+    `kept` is False where the operator's word holds for this run only: the database did not take it.
     `duration_ms` runs from the command's arrival in the queue. `time` is Unix seconds.
     """
 
@@ -102,6 +110,7 @@ class Outcome:
     notes: tuple[str, ...] = ()
     error: str | None = None
     deed: str = ""
+    kept: bool = True
 
     @property
     def success(self) -> bool:
@@ -114,6 +123,11 @@ class Outcome:
     def with_steps(self, *steps: Step) -> Outcome:
         """The same outcome with further steps, for work that ends after the commit."""
         return replace(self, steps=(*self.steps, *steps))
+
+    def for_this_run(self, reason: str) -> Outcome:
+        """The same, where the operator's word could not be kept."""
+        note = f"{KEPT_FOR_THIS_RUN}: {reason}"
+        return replace(self, kept=False, notes=(*self.notes, note))
 
     def to_json(self) -> dict[str, Any]:
         """The shape of `POST /api/plugins/NAME/reload`."""
@@ -141,4 +155,5 @@ class Outcome:
             "notes": list(self.notes),
             "error": self.error,
             "deed": self.deed,
+            "kept": self.kept,
         }

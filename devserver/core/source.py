@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
+
+from devserver.core.diagnostics import Diagnostic
 
 
 def digest_of(content: bytes) -> str:
@@ -34,6 +36,7 @@ class PluginSource:
 
     `name` is the folder's spelling, `root` the folder (or, for a single-file plugin, the folder
     that holds the file). `base` is the project root: diagnostics name files relative to it.
+    `unread` are warnings on code that could not be read, as it is no ordinary file.
     """
 
     name: str
@@ -42,13 +45,23 @@ class PluginSource:
     single_file: bool
     files: Mapping[str, SourceFile]
     digest: str
+    unread: tuple[Diagnostic, ...] = ()
 
     @classmethod
     def of(
-        cls, *, name: str, root: Path, base: Path, files: Iterable[SourceFile], single_file: bool
+        cls,
+        *,
+        name: str,
+        root: Path,
+        base: Path,
+        files: Iterable[SourceFile],
+        single_file: bool,
+        unread: Iterable[Diagnostic] = (),
     ) -> PluginSource:
         by_path = {f.relative: f for f in sorted(files, key=lambda f: f.relative)}
-        joined = "\n".join(f"{f.relative}\0{f.digest}" for f in by_path.values())
+        unread = tuple(unread)
+        lines = [f"{f.relative}\0{f.digest}" for f in by_path.values()]
+        joined = "\n".join([*lines, *(f"{d.file}\0{d.message}" for d in unread)])
         return cls(
             name=name,
             root=root,
@@ -56,6 +69,7 @@ class PluginSource:
             single_file=single_file,
             files=MappingProxyType(by_path),
             digest=digest_of(joined.encode()),
+            unread=unread,
         )
 
     def project_path(self, relative: str) -> str:
@@ -65,6 +79,27 @@ class PluginSource:
             return path.relative_to(self.base).as_posix()
         except ValueError:
             return path.as_posix()
+
+    def is_same(self, other: PluginSource) -> bool:
+        """The same content at the same place."""
+        return (self.digest, self.root, self.name) == (other.digest, other.root, other.name)
+
+    @property
+    def location(self) -> str:
+        """The folder or the single file, as diagnostics name it."""
+        return self.project_path(next(iter(self.files), "") if self.single_file else "")
+
+    def reason_unread(self, module: str) -> str | None:
+        """Why a module (by import name) could not be read, with its file; None when it could,
+        or is not there."""
+        place = "/".join(module.split(".")[2:])
+        files = {self.project_path(f"{place}.py"), self.project_path(f"{place}/__init__.py")}
+        found = (d for d in self.unread if d.file in files)
+        return next((f"{d.file} {d.message.removeprefix('the file ')}" for d in found), None)
+
+    def called(self, name: str) -> PluginSource:
+        """The same files as a plugin of that name."""
+        return replace(self, name=name)
 
     def modules(self) -> dict[str, SourceFile]:
         """Import name → file of every module, e.g. `plugins.users.models`.

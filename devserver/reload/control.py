@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
 
 from devserver.core.errors import (
     CommandNotFound,
@@ -13,18 +14,43 @@ from devserver.core.errors import (
     PluginUnavailable,
 )
 from devserver.core.lifecycle import PluginStatus
+from devserver.core.names import normalise
 from devserver.core.outcome import Outcome
 from devserver.core.settings import Settings
+from devserver.core.source import PluginSource
+from devserver.reload.api_parts import ApiParts
+from devserver.reload.canary_control import CanaryControl
+from devserver.reload.configurations import Configurations
+from devserver.reload.details import details_of, routes_of
 from devserver.reload.journal import Journal
 from devserver.reload.leaks import LeakWatch
 from devserver.reload.probe import HealthProbe
-from devserver.reload.queue import Enable, ReloadPlugins, ReloadQueue, Rescan, Withdraw
+from devserver.reload.queue import (
+    Configure,
+    Enable,
+    ReloadPlugins,
+    ReloadQueue,
+    Replace,
+    Rescan,
+    Withdraw,
+)
+from devserver.reload.rollbacks import Rollbacks
 from devserver.reload.withdrawal import Withdrawn
-from devserver.runtime.commands import run_command
+from devserver.runtime.api_document import ApiPart
+from devserver.runtime.commands import describe_command, run_command
 from devserver.runtime.gate import CURRENT
 from devserver.runtime.generation import Generation
+from devserver.runtime.latency import LatencyFigures
 from devserver.runtime.registry import PluginRecord, Registry
 from devserver.runtime.system import PluginSystem
+
+
+class Elsewhere(Protocol):
+    """Plugins that are served from outside of plugins/."""
+
+    def find(self, name: str) -> Path | None: ...
+
+    def leave(self, name: str, *, trigger: str = "api") -> Outcome: ...
 
 
 class Control:
@@ -37,19 +63,28 @@ class Control:
         journal: Journal,
         queue: ReloadQueue,
         probe: HealthProbe,
+        api: ApiParts,
         leaks: LeakWatch,
+        configurations: Configurations,
         pending: Callable[[], list[str]],
         settings: Callable[[], Settings],
     ) -> None:
         self._system = system
         self._queue = queue
         self._probe = probe
+        self._api = api
         self._leaks = leaks
         self._pending = pending
         self._settings = settings
         self.root = system.project.root
+        self.title = system.project.name
         self.registry: Registry = system.registry
         self.journal = journal
+        self.events = system.bus.log
+        self.rollbacks: Rollbacks | None = None
+        self.canaries = CanaryControl(system=system, queue=queue, step_aside=self.step_aside)
+        self.outside: Elsewhere | None = None
+        self.configurations = configurations
         self.started_at = time.time()
         self.watch = {"watching": False, "mode": "off"}
 
@@ -71,47 +106,102 @@ class Control:
                 f"plugin {record.name!r} is disabled: {record.reason}",
                 hint=f"`sysctl plugins enable {record.name}` puts it into service",
             )
-        self._step_aside()
+        self.step_aside()
         command = ReloadPlugins(keys=(record.key,), force=force, trigger=trigger)
         outcome: Outcome = self._queue.put(command).result()
         return outcome
 
-    def enable(self, name: str, *, trigger: str = "api") -> Outcome:
+    def enable(self, name: str, *, routes: bool = True, trigger: str = "api") -> Outcome:
         """Puts a plugin into service and waits for the outcome; one that cannot go live stays
-        as it was. Raises PluginNotFound."""
+        as it was. Without `routes` they stay as they are. Raises PluginNotFound."""
         key = self._record(name).key
-        self._step_aside()
-        outcome: Outcome = self._queue.put(Enable(key=key, trigger=trigger)).result()
+        self.step_aside()
+        outcome: Outcome = self._queue.put(Enable(key=key, routes=routes, trigger=trigger)).result()
         return outcome
 
-    def disable(self, name: str, *, force: bool = False, trigger: str = "api") -> Outcome:
+    def load(self, name: str, *, trigger: str = "api") -> Outcome:
+        """Like `enable`; a plugin that is served from elsewhere is served from plugins/ again.
+        Raises PluginNotFound, and DevServerError when it does not stand there."""
+        shown = self._record(name).name
+        if self.outside is not None and self.outside.find(shown) is not None:
+            return self.outside.leave(shown, trigger=trigger)
+        return self.enable(shown, trigger=trigger)
+
+    def serves(self, source: PluginSource) -> bool:
+        """Whether this is what runs."""
+        record = self.registry.view.find(source.name)
+        generation = None if record is None else record.generation
+        return generation is not None and generation.source.is_same(source)
+
+    def replace(
+        self,
+        name: str,
+        *,
+        put: Callable[[], None],
+        put_back: Callable[[], None],
+        enable: bool = False,
+        trigger: str = "api",
+    ) -> Outcome:
+        """Has `put` replace a plugin's files and makes them live; where that fails `put_back` is
+        called. Both may be called several times in turn. A plugin that is out of service comes
+        back only with `enable`."""
+        self.step_aside()
+        command = Replace(
+            key=normalise(name), put=put, put_back=put_back, enable=enable, trigger=trigger
+        )
+        outcome: Outcome = self._queue.put(command).result()
+        return outcome
+
+    def configure(
+        self, name: str, changes: Mapping[str, Any], *, trigger: str = "config"
+    ) -> Outcome:
+        """Overrides values of a plugin's configuration (None takes an override out), and waits
+        until they are in force, or refused; a mask leaves its secret as it is. Raises
+        PluginNotFound."""
+        record = self._record(name)
+        self.step_aside()
+        command = Configure(key=record.key, changes=changes, trigger=trigger)
+        outcome: Outcome = self._queue.put(command).result()
+        return outcome
+
+    def disable(
+        self, name: str, *, force: bool = False, routes: bool = True, trigger: str = "api"
+    ) -> Outcome:
         """Takes a plugin out of service until it is enabled, and waits until what was inside
         has ended (open streams apart). `force` takes those that need it along, and does not
-        wait for requests.
+        wait for requests. Without `routes` they stay as they are.
 
         Raises PluginNotFound, SwitchRefused.
         """
-        return self._withdraw(name, PluginStatus.DISABLED, force=force, trigger=trigger)
+        status = PluginStatus.DISABLED
+        return self._withdraw(name, status, force=force, routes=routes, trigger=trigger)
 
     def unload(self, name: str, *, force: bool = False, trigger: str = "api") -> Outcome:
         """Like `disable`, but the next start loads the plugin again."""
         return self._withdraw(name, PluginStatus.REGISTERED, force=force, trigger=trigger)
 
-    def _withdraw(self, name: str, status: PluginStatus, *, force: bool, trigger: str) -> Outcome:
+    def _withdraw(
+        self,
+        name: str,
+        status: PluginStatus,
+        *,
+        force: bool,
+        trigger: str,
+        routes: bool = True,
+    ) -> Outcome:
         key = self._record(name).key
-        self._step_aside()
-        command = Withdraw(key=key, status=status, force=force, trigger=trigger)
+        self.step_aside()
+        command = Withdraw(key=key, status=status, force=force, routes=routes, trigger=trigger)
         withdrawn: Withdrawn = self._queue.put(command).result()
         limits = self._settings().reload
-        withdrawn.wait(limits.timeout + (0 if force else limits.drain_timeout))
-        return withdrawn.outcome
+        return withdrawn.wait(limits.timeout + (0 if force else limits.drain_timeout))
 
-    def _step_aside(self) -> None:
+    def step_aside(self) -> None:
         """Work of a plugin that asks for a reload cannot be waited for by that reload."""
         if self._system.loop.is_current():
             raise DevServerError(
                 "a reload cannot be waited for on the plugin loop, which it needs itself",
-                hint="call it in a thread: asyncio.to_thread(self.plugin_manager.reload, name)",
+                hint="`await self.plugin_manager.reload_plugin(name)`, or asyncio.to_thread",
             )
         flight = CURRENT.get()
         for part in () if flight is None else flight.chain():
@@ -124,19 +214,30 @@ class Control:
 
     def discover(self) -> list[str]:
         """Looks at plugins/ anew, loads what is new, and gives all names."""
-        self._step_aside()
+        self.step_aside()
         self._queue.put(Rescan()).result()
         return sorted(r.name for r in self.registry.view.plugins.values())
 
-    def run_command(self, plugin: str, command: str, arguments: dict[str, Any]) -> Any:
-        """What a plugin's command returns.
-
-        Raises PluginNotFound, PluginUnavailable, CommandNotFound, or DevServerError for
-        arguments that do not fit.
-        """
-        record = self._record(plugin)
-        if record.generation is None:
+    def _serving(self, name: str) -> PluginRecord:
+        record = self._record(name)
+        if record.generation is None and not record.awaits_use:
             raise PluginUnavailable(f"plugin {record.name!r} is {record.status}: {record.reason}")
+        return record
+
+    def run_command(
+        self,
+        plugin: str,
+        command: str,
+        arguments: dict[str, Any],
+        *,
+        caller_left: Callable[[], bool] = lambda: False,
+    ) -> Any:
+        """What a plugin's command returns. It is ended when `caller_left()`.
+
+        Raises PluginNotFound, PluginUnavailable, CommandNotFound, BadArguments for arguments that
+        do not fit, or whatever the command raises.
+        """
+        record = self._serving(plugin)
         with self._system.gate.inside(record.key, f"command {command}") as flight:
             known = flight.generation.commands.get(command)
             if known is None:
@@ -145,15 +246,48 @@ class Control:
                     f"plugin {record.name!r} has no command {command!r}",
                     hint=f"its commands: {names}",
                 )
-            return run_command(known, arguments, self._system.loop)
+            return run_command(
+                known, arguments, self._system.loop, plugin=record.name, caller_left=caller_left
+            )
+
+    def describe_commands(self, plugin: str) -> list[dict[str, Any]]:
+        """What a plugin's commands take: `[{name, help, parameters}]`, by name. Raises
+        PluginNotFound, PluginUnavailable."""
+        record = self._serving(plugin)
+        with self._system.gate.inside(record.key, "list of commands") as flight:
+            return [
+                describe_command(command, self._system.loop, plugin=record.name)
+                for _, command in sorted(flight.generation.commands.items())
+            ]
 
     def health(self, name: str) -> dict[str, Any]:
         """The plugin's last health, asked anew when it is older than a second."""
         return self._probe.health(self._record(name))
 
+    def api_part(self, generation: Generation) -> ApiPart:
+        """What a generation answers, as its part of the OpenAPI document."""
+        return self._api.of(generation)
+
+    def last_health(self, name: str) -> dict[str, Any]:
+        """The plugin's last health, without asking."""
+        return self._probe.last(self._record(name))
+
+    def latency(self, name: str) -> LatencyFigures:
+        """How long the requests to a plugin took, through all its generations."""
+        generation = self._record(name).generation
+        return LatencyFigures() if generation is None else generation.counters.latency.figures()
+
+    def services(self) -> list[dict[str, str]]:
+        """Every service: `{name, plugin, version, type}`, by name."""
+        return self._system.services.listed()
+
+    def queued_events(self, name: str) -> int:
+        """How many calls of a plugin's listeners are due."""
+        return self._system.bus.queued(self._record(name).key)
+
     def routes_count(self, name: str) -> int:
         """How many routes a plugin serves."""
-        generation = self._record(name).generation
+        generation = self._record(name).answering
         return 0 if generation is None else len(generation.routes)
 
     def active_requests(self, name: str) -> int:
@@ -199,62 +333,11 @@ class Control:
         """What is known of a plugin beyond its record; secrets in the configuration masked."""
         record = self._record(name)
         edges = self.registry.view.edges
-        generation = record.generation
         return {
             "dependencies": [
                 {"name": e.target, "kind": e.kind} for e in edges if e.source == record.key
             ],
             "dependents": sorted(e.source for e in edges if e.target == record.key),
-            **(_nothing() if generation is None else _live(generation)),
+            **details_of(record, published=self.events.topics(record.key)),
+            "routes": routes_of(record.answering),
         }
-
-
-def _nothing() -> dict[str, Any]:
-    return {
-        "routes": {"count": 0, "details": []},
-        "config": {},
-        "permissions": [],
-        "services": [],
-        "events": {"subscribes": []},
-        "commands": [],
-        "metrics": {},
-    }
-
-
-def _live(generation: Generation) -> dict[str, Any]:
-    return {
-        "routes": {
-            "count": len(generation.routes),
-            "details": [
-                {
-                    "path": r.path,
-                    "methods": list(r.methods),
-                    "name": r.name,
-                    "summary": r.summary,
-                }
-                for r in generation.routes
-            ],
-        },
-        "config": _masked(generation),
-        "permissions": [
-            {"key": getattr(p, "key", str(p)), "description": getattr(p, "description", "")}
-            for p in generation.permissions
-        ],
-        "services": sorted(generation.services),
-        "events": {
-            "publishes": list(generation.manifest.events.publishes),
-            "subscribes": sorted({s.topic for s in generation.subscriptions}),
-        },
-        "commands": [
-            {"name": c.name, "help": c.help} for _, c in sorted(generation.commands.items())
-        ],
-        "metrics": generation.host.metrics(),
-    }
-
-
-def _masked(generation: Generation) -> dict[str, Any]:
-    options = generation.manifest.configuration
-    return {
-        key: "***" if key in options and options[key].secret and value else value
-        for key, value in generation.host.config().items()
-    }

@@ -14,6 +14,7 @@ from devserver.core.errors import PluginHookFailed
 from devserver.core.outcome import Step
 from devserver.runtime.backups import Backups
 from devserver.runtime.describe import describe
+from devserver.runtime.framework import forget_classes
 from devserver.runtime.generation import Generation
 from devserver.runtime.hooks import HookRunner
 from devserver.runtime.lifecycle import Lifecycle
@@ -142,3 +143,4 @@ def _forget_classes() -> None:
     looked_at = getattr(inspect, "_shadowed_dict_from_mro_tuple", None)
     if looked_at is not None:
         looked_at.cache_clear()
+    forget_classes()

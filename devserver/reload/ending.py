@@ -38,27 +38,38 @@ class Commit:
         self._progress = progress
         self._edges = edges
         self._records: list[PluginRecord] = []
-        self._contained = _Contained("after the commit", progress.notes)
+        self._contained = Contained("after the commit", progress.notes)
 
     def prepare(self) -> None:
-        """Makes ready what is published."""
+        """Makes ready what is published, and keeps what the hooks have set."""
         now = datetime.now(UTC)
         for lifecycle in self._progress.new.values():
             lifecycle.generation.loaded_at = now
             lifecycle.generation.live_since = time.monotonic()
         self._records = [self._record_of(e) for e in self._progress.plan.incoming]
+        self._put_values()
+
+    def _put_values(self) -> None:
+        progress = self._progress
+        values, changed = progress.system.values, [e for e in progress.plan.entries if e.changes]
+        before = [(e.key, values.as_kept(e.key, e.changes)) for e in changed]
+        set_by_hooks = [n.generation.host.own.take_changes() for n in progress.new.values()]
+        values.put([*set_by_hooks, *progress.reconfigurations.changes()])
+        progress.overrides_before = before
 
     def publish(self) -> None:
         """One assignment, the last of it, shows the new generations to everybody."""
         progress = self._progress
         peers = {old.key: old.table for old in progress.old}
+        view = progress.system.registry.view
         for old in progress.old:
-            old.table.pin(peers)
+            old.table.pin(peers, view.dependencies(old.key))
             old.table.conceal()
         for lifecycle in progress.new.values():
             lifecycle.generation.table.expose()
+        records = (*self._records, *progress.reconfigurations.keep())
         progress.system.registry.publish(
-            *self._records, remove=tuple(sorted(progress.peers.removed)), edges=self._edges
+            *records, remove=tuple(sorted(progress.peers.removed)), edges=self._edges
         )
 
     def finish(self) -> Ended:
@@ -75,13 +86,18 @@ class Commit:
             self._contained.run(progress.system.live.watch, generation)
             self._contained.run(generation.host.go_live)
         self._contained.run(progress.peers.settle)
-        self._contained.run(_let_in, progress, replaced=True)
+        self._contained.run(let_in, progress, replaced=True)
+        if generations or progress.old:
+            told = progress.reconfigurations.told
+            progress.notes += [f"{g.name} took its new configuration live" for g in told]
         return Ended(
             committed=True,
             state=StateReport.joined(progress.reports.values()),
             notes=progress.notes,
             live=generations,
             gone=tuple(progress.old),
+            reconfigured=progress.reconfigurations.taken,
+            overrides_before=tuple(progress.overrides_before),
         )
 
     def _part(self, old: Generation) -> None:
@@ -101,14 +117,19 @@ class Commit:
     def _record_of(self, entry: PlanEntry) -> PluginRecord:
         generation = self._progress.new[entry.key].generation
         known = self._progress.system.registry.view.find(entry.key)
+        # One that only comes along still has refused content on disk.
+        refused = known is not None and known.pending and not entry.changed
         return PluginRecord(
             name=generation.name,
             status=PluginStatus.ACTIVE,
             reason="active" if entry.old is None else f"reloaded from g{entry.old.number}",
+            pending=refused,
+            diagnostics=known.diagnostics if known is not None and refused else (),
             manifest=generation.manifest,
             generation=generation,
             generation_number=generation.number,
             last_loaded=generation.loaded_at,
+            routed=known is None or known.routed,
             reload_count=0 if known is None else known.reload_count + (entry.old is not None),
         )
 
@@ -118,14 +139,21 @@ def roll_back(progress: Progress, diagnostics: tuple[Diagnostic, ...], *, retry:
     note, and those who wait are let in, after `reload.timeout` seconds at the latest."""
     timeout = progress.settings.reload.timeout
     deadline = time.monotonic() + timeout
-    contained = _Contained("while rolling back", progress.notes)
+    contained = Contained("while rolling back", progress.notes)
     fallen: tuple[Fallen, ...] = ()
+
+    def left() -> float:
+        return max(_SHORTEST, deadline - time.monotonic())
+
+    if progress.overrides_before:
+        contained.run(progress.system.values.put, progress.overrides_before)
     for lifecycle in reversed(progress.new.values()):
-        lifecycle.hurry(lambda: max(_SHORTEST, deadline - time.monotonic()))
+        lifecycle.hurry(left)
         troubles = contained.run(lifecycle.leave) or ()
         progress.notes += [f"while rolling back: {t}" for t in troubles]
         contained.run(lifecycle.generation.table.conceal)
         contained.run(progress.system.live.let_go, lifecycle.generation)
+    progress.notes += contained.run(progress.reconfigurations.undo, left) or ()
     for old in progress.old:
         contained.run(old.table.unpin)
         contained.run(old.table.expose)
@@ -133,7 +161,7 @@ def roll_back(progress: Progress, diagnostics: tuple[Diagnostic, ...], *, retry:
         contained.run(old.host.resume_tasks)
     contained.run(progress.peers.settle)
     fallen = contained.run(_start_again, progress) or ()
-    contained.run(_let_in, progress, replaced=False)
+    contained.run(let_in, progress, replaced=False)
     progress.notes += [f"left behind: {what}" for what in progress.hooks.abandoned]
     progress.hooks.abandoned.clear()
     diagnostics = (*diagnostics, *(hook_failed(progress.plan, f.failure) for f in fallen))
@@ -142,6 +170,7 @@ def roll_back(progress: Progress, diagnostics: tuple[Diagnostic, ...], *, retry:
         diagnostics=diagnostics,
         error="; ".join([diagnostics[0].message, *map(str, fallen)]),
         retry=retry,
+        untouched=not progress.new,
         notes=progress.notes,
         fallen=fallen,
     )
@@ -180,12 +209,14 @@ def _start_again(progress: Progress) -> tuple[Fallen, ...]:
     return tuple(fallen)
 
 
-def _let_in(progress: Progress, *, replaced: bool) -> None:
+def let_in(progress: Progress, *, replaced: bool) -> None:
+    """Those who wait look at the view anew."""
     if progress.hold is not None:
+        progress.reconfigurations.let_in()
         release(progress.hold, progress.old, replaced=replaced)
 
 
-class _Contained:
+class Contained:
     """Runs parts of an end that have to be done one and all: what one of them raises is a
     note, and the next is done."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from devserver.core.diagnostics import Diagnostic, Severity
-from devserver.core.errors import PluginHookFailed
+from devserver.core.errors import MigrationFailed, PluginHookFailed
 from devserver.core.source import PluginSource
 from devserver.reload.plan import ReloadPlan
 from devserver.runtime.describe import describe
@@ -57,6 +57,12 @@ def hook_failed(plan: ReloadPlan, error: PluginHookFailed) -> Diagnostic:
         source=_source(plan, error.plugin),
         hint=error.hint,
     )
+
+
+def refused_by_database(error: PluginHookFailed) -> tuple[Diagnostic, ...]:
+    """What stands against a plugin's migrations or schema; empty for any other failure."""
+    cause = error.__cause__
+    return cause.diagnostics if isinstance(cause, MigrationFailed) else ()
 
 
 def unexpected(plan: ReloadPlan, error: BaseException) -> Diagnostic:

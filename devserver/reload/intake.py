@@ -6,14 +6,20 @@ from collections.abc import Callable, Mapping, Set
 from dataclasses import replace
 
 from devserver.core.changes import ChangeBatch
+from devserver.core.config_layers import ENVIRONMENT, PROJECT, alike
+from devserver.core.diagnostics import Diagnostic
+from devserver.core.outcome import Outcome
 from devserver.core.settings import SETTINGS_FILE
 from devserver.reload.catalog import Catalog, Reading
+from devserver.reload.desired import Desired
+from devserver.reload.lazy import LazyLoading
 from devserver.reload.pending import Pending, Refused
 from devserver.reload.recorder import Recorder
-from devserver.runtime.discovery import plugin_of
+from devserver.runtime.configuration import ENVIRONMENTS_FILE, PLUGINS_FILE
 from devserver.runtime.project import Project
 from devserver.runtime.registry import PluginRecord
 from devserver.runtime.system import PluginSystem
+from devserver.validation.twins import twin_findings
 
 
 class Intake:
@@ -31,6 +37,8 @@ class Intake:
         catalog: Catalog,
         pending: Pending,
         recorder: Recorder,
+        desired: Desired,
+        lazy: LazyLoading,
         on_settings: Callable[[], None],
         on_validators: Callable[[], None],
     ) -> None:
@@ -39,8 +47,13 @@ class Intake:
         self._catalog = catalog
         self._pending = pending
         self._recorder = recorder
+        self._desired = desired
+        self._lazy = lazy
         self._on_settings = on_settings
         self._on_validators = on_validators
+        self._twins: dict[str, set[str]] = {}
+        self._unusable: tuple[Diagnostic, ...] = ()
+        self._told: set[Diagnostic] = set()
 
     def changed(self, batch: ChangeBatch) -> dict[str, Reading]:
         """The plugins whose content on disk is neither what runs nor what was refused already."""
@@ -49,12 +62,20 @@ class Intake:
         returned = set()
         for key in sorted(keys):
             reading = self._catalog.read(key)
+            twins = self._new_twins(reading)
             record = self._system.registry.view.find(key)
+            if record is None and self._desired.withholds(key) and reading.candidate is not None:
+                record = self._desired.record_of(reading)
+                self._recorder.publish(record)
             if record is not None and record.withheld:
                 self._keep_up(record, reading)
                 continue
             refused = self._pending.find(key)
+            if refused is None and self._lazy.takes(record, reading):
+                continue
             if reading.is_like(None if record is None else record.generation):
+                for twin in twins:  # what is tried is told so by validation
+                    self._recorder.notice("warning", twin.message, hint=twin.hint, plugin=key)
                 if refused is not None and record is not None:
                     self._back_to_running(record)
                     returned.add(key)
@@ -62,6 +83,40 @@ class Intake:
             if refused is None or not reading.same_as(refused.reading):
                 found[key] = reading
         return {**self._held_back_by(returned), **found}
+
+    @property
+    def has_unusable_files(self) -> bool:
+        """True when a file of the project that configures plugins is found to be of no use, and
+        this has not been told."""
+        return not self._told.issuperset(self._unusable)
+
+    def tell_unusable_files(self, arrived: float) -> Outcome | None:
+        """Tells that, once; gives the last outcome."""
+        new = [found for found in self._unusable if found not in self._told]
+        self._told.update(new)
+        outcomes = [
+            self._recorder.refuse_file(found, self._configured_in(found.file), arrived)
+            for found in new
+        ]
+        return outcomes[-1] if outcomes else None
+
+    def _configured_in(self, file: str | None) -> list[str]:
+        """The names of the plugins that a file of the project configures."""
+        layer = PROJECT if file == PLUGINS_FILE else ENVIRONMENT
+        sections = self._catalog.configuration.sections()
+        plugins = self._system.registry.view.plugins
+        keys = sorted(key for key, layers in sections.items() if layer in layers)
+        return [plugins[key].name for key in keys if key in plugins]
+
+    def _new_twins(self, reading: Reading) -> list[Diagnostic]:
+        """What stands for the same plugin beside it and did not at the last look."""
+        if reading.candidate is None:
+            self._twins.pop(reading.key, None)
+            return []
+        found = list(twin_findings(reading.candidate))
+        before = self._twins.get(reading.key, set())
+        self._twins[reading.key] = {d.message for d in found}
+        return [d for d in found if d.message not in before]
 
     def _held_back_by(self, keys: Set[str]) -> dict[str, Reading]:
         """What was refused for the company of `keys` alone, which are back to what runs."""
@@ -88,15 +143,28 @@ class Intake:
         if any(n.startswith("validators/") for n in names):
             self._on_validators()
         known = set(self._catalog.known) | set(self._pending.keys())
-        below = {plugin_of(self._project, p) for p in batch.paths}
+        below = {self._catalog.key_of(p) for p in batch.paths}
         keys = {k for k in below if k is not None}
         if batch.complete:
             keys |= set(self._catalog.discover()) | known
-        if batch.complete or names & {"config/plugins.yaml", "config/environments.yaml"}:
-            for problem in self._catalog.configuration.read():
-                self._recorder.notice("error", problem.message, hint=problem.hint)
-            keys |= self._catalog.on_disk(known)
+        if batch.complete or names & {PLUGINS_FILE, ENVIRONMENTS_FILE}:
+            self._unusable = self._catalog.configuration.read()
+            self._told &= set(self._unusable)
+            keys |= self._configured_anew(known)
+        keys |= self._catalog.made_of(names)
         return (keys & known) | self._catalog.on_disk(keys)
+
+    def _configured_anew(self, known: Set[str]) -> set[str]:
+        """Those that the project's files say something else of than of what runs, or of which it
+        cannot be told so easily."""
+        sections, view = self._catalog.configuration.sections(), self._system.registry.view
+        found = set(self._pending.keys())
+        for key in known:
+            generation = view.generation(key)
+            mine = sections.get(key, {})
+            if generation is None or not alike(generation.config.sections(), mine):
+                found.add(key)
+        return found
 
     def _back_to_running(self, record: PluginRecord) -> None:
         """The content on disk is what runs again: whatever was refused is of no interest."""
@@ -120,12 +188,13 @@ class Intake:
         self._pending.refuse(
             Refused(reading=r, companions=frozenset(changed)) for r in changed.values()
         )
-        for key in changed:
+        for key, reading in changed.items():
+            name = reading.name
             record = self._system.registry.view.find(key)
             if record is not None:
                 self._recorder.publish(replace(record, pending=True))
             self._recorder.notice(
                 "info",
-                f"{key}: changed on disk, not reloaded",
-                hint=f"`sysctl plugins reload {key}` makes it live (reload.automatic is false)",
+                f"{name}: changed on disk, not reloaded",
+                hint=f"`sysctl plugins reload {name}` makes it live (reload.automatic is false)",
             )

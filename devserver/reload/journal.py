@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import heapq
 import itertools
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
+from devserver.core.errors import DatabaseUnavailable
 from devserver.core.names import normalise
 from devserver.core.outcome import Outcome
 
@@ -31,10 +34,38 @@ class FeedEvent:
     payload: dict[str, Any]
 
 
-class Journal:
-    """Keeps the last `capacity` outcomes and feed events in memory; thread-safe."""
+class Past(Protocol):
+    """What is known of outcomes beyond this run. Raises DatabaseUnavailable."""
 
-    def __init__(self, capacity: int = 1000) -> None:
+    def last_id(self) -> int:
+        """The highest id that was ever given."""
+        ...
+
+    def find(self, plugin: str | None = None, limit: int = 100) -> list[dict[str, Any]]:
+        """Documents with their `instance`, the newest first."""
+        ...
+
+    def find_one(self, number: int) -> dict[str, Any] | None:
+        """The document with this id."""
+        ...
+
+
+class Keeping(Protocol):
+    """Takes outcomes in, to be kept; quick, and does not raise."""
+
+    def put(self, outcome: Outcome) -> None:
+        """A new one, or one that has changed."""
+        ...
+
+
+class Journal:
+    """Keeps the last `capacity` outcomes and feed events in memory; thread-safe. `instance`
+    stands in the documents of this run."""
+
+    def __init__(self, capacity: int = 1000, *, instance: str = "") -> None:
+        self._instance = instance
+        self._past: Past | None = None
+        self._keeping: Keeping | None = None
         self._condition = threading.Condition()
         self._outcomes: deque[Outcome] = deque(maxlen=capacity)
         self._events: deque[FeedEvent] = deque(maxlen=capacity)
@@ -48,11 +79,21 @@ class Journal:
         the thread that records it; it must be quick and must not raise."""
         self._listeners.append(listener)
 
+    def continue_with(self, past: Past, keeping: Keeping) -> None:
+        """Numbers go on where `past` ends, and what comes is kept; before the first outcome.
+
+        Raises DatabaseUnavailable when the past cannot be read; what comes is kept all the same.
+        """
+        self._past, self._keeping = past, keeping
+        self._outcome_ids = itertools.count(past.last_id() + 1)
+
     def record(self, outcome: Outcome) -> Outcome:
         """Keeps an outcome and tells it; gives it back with its id and time."""
         numbered = replace(outcome, id=next(self._outcome_ids), time=outcome.time or time.time())
         with self._condition:
             self._outcomes.append(numbered)
+        if self._keeping is not None:
+            self._keeping.put(numbered)
         self._tell("outcome", numbered.to_json(), numbered)
         return numbered
 
@@ -63,6 +104,8 @@ class Journal:
                 if known.id == outcome.id:
                     self._outcomes[index] = outcome
                     break
+        if self._keeping is not None:
+            self._keeping.put(outcome)
         if tell:
             self._tell("outcome", outcome.to_json(), outcome)
 
@@ -79,6 +122,27 @@ class Journal:
             o for o in reversed(known) if wanted is None or wanted in map(normalise, o.plugins)
         )
         return list(itertools.islice(found, limit))
+
+    def documents(self, plugin: str | None = None, limit: int = 100) -> list[dict[str, Any]]:
+        """Like `outcomes`, with those of earlier runs and other instances, each as JSON with its
+        `instance`. What the database does not tell is left out."""
+        own = [o.to_json() | {"instance": self._instance} for o in self.outcomes(plugin, limit)]
+        known = {o["id"] for o in own}
+        with contextlib.suppress(DatabaseUnavailable):
+            found = [] if self._past is None else self._past.find(plugin, limit + len(own))
+            kept = (o for o in found if o["instance"] != self._instance or o["id"] not in known)
+            own = list(heapq.merge(own, kept, key=lambda o: o["time"], reverse=True))
+        return own[:limit]
+
+    def document(self, number: int) -> dict[str, Any] | None:
+        """The outcome with this id, like in `documents`."""
+        with self._condition:
+            known = next((o for o in self._outcomes if o.id == number), None)
+        if known is not None:
+            return known.to_json() | {"instance": self._instance}
+        with contextlib.suppress(DatabaseUnavailable):
+            return None if self._past is None else self._past.find_one(number)
+        return None
 
     @property
     def last_outcome(self) -> Outcome | None:

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+from devserver.core.diagnostics import Diagnostic
 from devserver.core.lifecycle import PluginStatus
 from devserver.core.names import normalise
 from devserver.core.outcome import Outcome, Result
 from devserver.core.settings import Settings
 from devserver.reload.attempt import Attempt, Attempts
 from devserver.reload.catalog import Catalog, Reading
+from devserver.reload.company import Company
+from devserver.reload.desired import Desired
+from devserver.reload.held import Held
+from devserver.reload.overtaking import Superseded
 from devserver.reload.pending import Pending, Refused
-from devserver.reload.probation import Period, Probation
+from devserver.reload.probation import Period, Probation, stands_by
 from devserver.reload.progress import Ended
 from devserver.reload.queue import ProbationFailed
 from devserver.reload.recorder import Cause, Recorder
 from devserver.reload.reinstatement import reinstate
+from devserver.reload.retrying import may_be_half, retry_time
 from devserver.reload.steps import Stopwatch
-from devserver.reload.trial import Superseded
 from devserver.reload.withdrawal import withdraw
 from devserver.runtime.registry import SystemView
 from devserver.runtime.system import PluginSystem
@@ -43,6 +47,8 @@ class Judge:
         recorder: Recorder,
         pending: Pending,
         probation: Probation,
+        desired: Desired,
+        held: Held,
         settings: Callable[[], Settings],
     ) -> None:
         self._system = system
@@ -50,8 +56,13 @@ class Judge:
         self._attempts = attempts
         self._recorder = recorder
         self._pending = pending
+        self._company = Company(system=system, catalog=catalog, pending=pending)
         self._probation = probation
+        self._desired = desired
+        self._held = held
         self._settings = settings
+        self.load_needed: Callable[[Mapping[str, Reading]], None] = lambda _: None
+        """Loads what readings need and what is not loaded yet."""
 
     def judge(
         self,
@@ -60,26 +71,64 @@ class Judge:
         *,
         force: bool = False,
         patient: bool = False,
+        settled: Collection[str] = (),
+        asked: bool = False,
     ) -> Any:
-        """Tries the readings together with refused ones that belong to them, then alone. Gives
-        the outcome, or while `patient` NOT_YET for what validation refuses."""
+        """Tries the readings together with refused ones that belong to them, but for those of
+        `settled`, which stand at what runs of them; then alone. Gives the outcome, None where
+        nothing came of it, or while `patient` NOT_YET for what is refused before it has run here.
+        With `asked` plugins are reloaded though nothing but their configuration has changed.
+
+        Raises Superseded when it made way for what waits; nothing has been touched.
+        """
+        self.load_needed(readings)
         main = self._main(readings)
         settings = self._settings()
         self._recorder.started(sorted(readings), cause.trigger, cause.paths)
         before = self._system.registry.view
-        related = self._related(readings)
+        related = self._company.of(readings, settled)
         if related:
             both = {**related, **readings}
-            together = self._attempts.make(both, main=main, settings=settings, force=force)
-            if together.result is Result.RELOADED:
-                return self._settle(together, both, main, cause, before)
-        alone = self._attempts.make(readings, main=main, settings=settings, force=force)
-        if patient and alone.result is Result.REJECTED:
+            together = self._attempts.make(
+                both,
+                main=main,
+                settings=self._company.settings_for(related, settings),
+                force=force,
+                company=related.keys(),
+                asked=asked,
+            )
+            if together.result.success:
+                return self.settle(together, both, main, cause, before)
+        alone = self._attempts.make(
+            readings, main=main, settings=settings, force=force, asked=asked
+        )
+        if patient and may_be_half(alone):
             return NOT_YET
-        return self._settle(alone, readings, main, cause, before)
+        return self.settle(alone, readings, main, cause, before)
+
+    def judge_aside(
+        self, reading: Reading, cause: Cause, judged: tuple[Diagnostic, ...] | None
+    ) -> Outcome | None:
+        """Tries something that is not on disk, so that nothing of it is tried again: with code
+        that serves, `judged` are the findings on the rest; None for an ordinary validation."""
+        key = reading.key
+        self.load_needed({key: reading})
+        self._recorder.started([key], cause.trigger, cause.paths)
+        before = self._system.registry.view
+        attempt = self._attempts.make(
+            {key: reading},
+            main=key,
+            settings=self._settings(),
+            judged=judged,
+            tried_out=judged is not None,
+        )
+        return self.settle(attempt, {key: reading}, key, cause, before)
 
     def retry(self) -> None:
-        """Tries again what is due by the clock."""
+        """Tries again what is due by the clock.
+
+        Raises Superseded when it made way for what waits; it is still due.
+        """
         due = self._pending.due(time.monotonic())
         if not due:
             return
@@ -96,7 +145,7 @@ class Judge:
             number=first.attempts + 1,
             amends=first.outcome,
         )
-        self._settle(attempt, batch, main, cause, before)
+        self.settle(attempt, batch, main, cause, before)
 
     def end_probation(self, command: ProbationFailed, arrived: float) -> Outcome | None:
         """Puts the old generations back that stood by; None when the probation is over."""
@@ -135,14 +184,7 @@ class Judge:
             number=period.attempts,
         )
         main = normalise(period.outcome.plugin)
-        return self._settle(attempt, period.readings, main, cause, self._system.registry.view)
-
-    def _related(self, readings: Mapping[str, Reading]) -> dict[str, Reading]:
-        """Refused plugins that belong to `readings`, as they are on disk now."""
-        keys = self._pending.related(readings, self._catalog.graph)
-        fresh = {key: self._catalog.read(key) for key in keys}
-        view = self._system.registry.view
-        return {k: r for k, r in fresh.items() if not r.is_like(view.generation(k))}
+        return self.settle(attempt, period.readings, main, cause, self._system.registry.view)
 
     def _main(self, readings: Collection[str]) -> str:
         """The plugin that an outcome is told for: the lowest dependency among those changed."""
@@ -150,32 +192,42 @@ class Judge:
         own = set(readings)
         return min(readings, key=lambda k: (bool(below.all_dependencies([k]) & own), k))
 
-    def _settle(
+    def settle(
         self,
         attempt: Attempt,
         readings: Mapping[str, Reading],
         main: str,
         cause: Cause,
         before: SystemView,
-    ) -> Outcome:
-        """Records an attempt, keeps what was refused, and frees who waited for what now serves."""
+    ) -> Outcome | None:
+        """Records an attempt, keeps what was refused, and frees who waited for what now serves.
+        None for one that changed nothing that anybody could see."""
         settings = self._settings()
-        if attempt.result is Result.ROLLED_BACK and not settings.safety.rollback_on_failure:
+        stays_failed = not (settings.safety.rollback_on_failure or cause.aside)
+        if attempt.result is Result.ROLLED_BACK and stays_failed:
             readings = {**self._leave_failed(attempt), **readings}
-        stands_by = self._stands_by(attempt)
+        ended = attempt.ended
+        is_watched = stands_by(ended, settings.safety.probation_ms)
+        if attempt.result.success:
+            self._held.went_live(ended.live, good=not is_watched)
+            self._held.went_live(ended.reconfigured)
+        if attempt.result is Result.UNCHANGED:
+            self._pending.forget(readings)
+            self._recorder.kept(attempt)
+            return None
         outcome = self._recorder.record(
             attempt, readings, main=main, cause=cause, settings=settings
         )
-        ended = attempt.ended
         if attempt.result is Result.RELOADED:
             self._probation.end(attempt.order)
-        if stands_by:
+        if is_watched:
             period = Period(
                 outcome=outcome,
                 live=ended.live,
                 gone=ended.gone,
                 before={k: before.plugins[k] for k in attempt.order if k in before.plugins},
                 readings=readings,
+                overrides=ended.overrides_before,
                 attempts=cause.number,
                 seconds=settings.safety.probation_ms / 1000,
             )
@@ -185,16 +237,18 @@ class Judge:
             self._recorder.let_go(gone, outcome, settings)
         ended.gone = ended.fallen = ()
         if attempt.result is Result.RELOADED:
+            plugins = self._system.registry.view.plugins
+            self._desired.see(plugins[key] for key in attempt.order if key in plugins)
             self._pending.forget(readings)
             self._free_waiting(outcome)
             return outcome
-        retry_at = self._retry_time(attempt, cause)
+        retry_at = retry_time(attempt, cause, settings)
         self._pending.refuse(
             Refused(
                 reading=reading,
                 companions=frozenset(readings),
                 outcome=outcome,
-                attempts=cause.number,
+                attempts=cause.number - attempt.gave_up,
                 retry_at=retry_at,
             )
             for reading in readings.values()
@@ -204,9 +258,12 @@ class Judge:
     def _leave_failed(self, attempt: Attempt) -> dict[str, Reading]:
         """Takes the plugins of a failed attempt out of service, as the settings ask for; gives
         what ran, so that those that only came along are tried again with the rest."""
+        keys = [key for key in attempt.order if key not in attempt.staying]
+        if not keys:
+            return {}
         gone = withdraw(
             self._system,
-            attempt.order,
+            keys,
             status=PluginStatus.FAILED,
             reason=attempt.ended.error or "failed",
         )
@@ -214,26 +271,6 @@ class Judge:
         names = ", ".join(g.name for g in gone)
         attempt.ended.notes.append(f"safety.rollback_on_failure is false: {names} left failed")
         return {g.key: Reading(key=g.key, candidate=g.candidate, config=g.config) for g in gone}
-
-    def _stands_by(self, attempt: Attempt) -> bool:
-        """Whether the old generations of a committed attempt stand by while the new ones are on
-        probation. One that was stopped for its successor cannot."""
-        milliseconds = self._settings().safety.probation_ms
-        ended = attempt.ended
-        if not (milliseconds and ended.committed and ended.live and ended.gone):
-            return False
-        if any(g.stopped for g in ended.gone):
-            ended.notes.append("no probation: the old version was stopped for its successor")
-            return False
-        ended.notes.append(f"on probation for {milliseconds} ms: the old version stands by")
-        return True
-
-    def _retry_time(self, attempt: Attempt, cause: Cause) -> float | None:
-        safety = self._settings().safety
-        automatic = cause.trigger in ("file", "retry", "probation") and attempt.ended.retry
-        if not automatic or cause.number >= safety.max_reload_attempts:
-            return None
-        return time.monotonic() + safety.cooldown_period
 
     def _free_waiting(self, outcome: Outcome) -> None:
         """Plugins that could not start because a dependency was missing are tried now, and those
@@ -245,8 +282,10 @@ class Judge:
             if key not in self._pending:
                 continue  # it went live with another one of them
             fresh = self._catalog.read(key)
-            with contextlib.suppress(Superseded):  # the newer content comes by itself
+            try:
                 self.judge(
                     {key: fresh if fresh.candidate is not None else reading},
                     Cause(trigger="dependency", arrived=time.monotonic()),
                 )
+            except Superseded:
+                self._pending.try_anew(key)

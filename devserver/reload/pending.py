@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -9,6 +10,9 @@ from devserver.core.graph import DependencyGraph
 from devserver.core.names import normalise
 from devserver.core.outcome import Outcome
 from devserver.reload.catalog import Reading, dependencies_of
+
+_OUT_OF_TIME = frozenset({"RUN002", "RUN013"})
+_NOT_INSTALLED = frozenset({"IMP001", "DEP007"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +26,21 @@ class Refused:
     outcome: Outcome | None = None
     attempts: int = 1
     retry_at: float | None = None
+
+    @property
+    def ran_out_of_time(self) -> bool:
+        """True when a module or a hook did not end."""
+        found = () if self.outcome is None else self.outcome.diagnostics
+        return any(d.code in _OUT_OF_TIME for d in found)
+
+    @property
+    def misses_a_module(self) -> bool:
+        """True when something could not be found in the environment."""
+        found = () if self.outcome is None else self.outcome.diagnostics
+        return any(
+            d.is_error and (d.code in _NOT_INSTALLED or ModuleNotFoundError.__name__ in d.message)
+            for d in found
+        )
 
     @property
     def has_errors_of_its_own(self) -> bool:
@@ -68,6 +87,15 @@ class Pending:
             if key not in readings and (key in near or key in companions)
         }
 
+    def failed_probation(self, reading: Reading) -> bool:
+        """True for content that was live and had to go back, or is or was a canary: it is not
+        tried in company."""
+        refused = self._refused.get(reading.key)
+        if refused is None or refused.outcome is None or not reading.same_as(refused.reading):
+            return False
+        trigger = refused.outcome.trigger
+        return trigger == "canary" or (trigger == "probation" and refused.has_errors_of_its_own)
+
     def due(self, now: float) -> list[Refused]:
         """Those whose time has come."""
         return [r for r in self._refused.values() if r.retry_at is not None and r.retry_at <= now]
@@ -77,11 +105,15 @@ class Pending:
         times = [r.retry_at for r in self._refused.values() if r.retry_at is not None]
         return min(times, default=None)
 
-    def stop_clock(self, keys: Iterable[str]) -> None:
-        """These are no longer tried by the clock."""
-        for key in keys:
-            if key in self._refused:
-                self._refused[key] = replace(self._refused[key], retry_at=None)
+    def try_anew(self, key: str) -> None:
+        """It is due now, as if it had not been tried."""
+        if key in self._refused:
+            now = time.monotonic()
+            self._refused[key] = replace(self._refused[key], retry_at=now, attempts=0)
+
+    def missing_modules(self) -> list[str]:
+        """Those that were refused for a module which is not installed."""
+        return [key for key, refused in self._refused.items() if refused.misses_a_module]
 
     def waiting_for(self, keys: Iterable[str], serves: Callable[[str], bool]) -> dict[str, Reading]:
         """Refused plugins that do not serve and depend on one of `keys`, which now do, and

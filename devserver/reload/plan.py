@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
 
+from devserver.core.config_layers import LayeredConfig
 from devserver.runtime.generation import Generation
 from devserver.validation.candidate import Candidate
 
@@ -17,20 +17,25 @@ class Action(Enum):
     LOAD = "load"
     RELOAD = "reload"
     UNLOAD = "unload"
+    RECONFIGURE = "reconfigure"
+    """What runs stays and takes another configuration."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanEntry:
     """One plugin of the batch. `candidate` is what is to be live, None to unload; `old` what is
-    live now, None to load. `changed` is False for dependents that only come along."""
+    live now, None to load. `changed` is False for dependents that only come along. `changes` are
+    overrides that are kept with the commit; `is_told` is True where on_config_change is called."""
 
     key: str
     action: Action
     candidate: Candidate | None
     old: Generation | None
     number: int
-    config: Mapping[str, Any]
+    config: LayeredConfig
     changed: bool
+    changes: Mapping[str, str | None] = field(default_factory=dict)
+    is_told: bool = False
 
     @property
     def name(self) -> str:
@@ -51,9 +56,16 @@ class ReloadPlan:
     @property
     def incoming(self) -> tuple[PlanEntry, ...]:
         """Those that get a new generation."""
-        return tuple(e for e in self.entries if e.action is not Action.UNLOAD)
+        return tuple(e for e in self.entries if e.action in (Action.LOAD, Action.RELOAD))
+
+    @property
+    def reconfigured(self) -> tuple[PlanEntry, ...]:
+        """Those whose generation stays."""
+        return tuple(e for e in self.entries if e.action is Action.RECONFIGURE)
 
     @property
     def outgoing(self) -> tuple[Generation, ...]:
         """The generations that are to go."""
-        return tuple(e.old for e in self.entries if e.old is not None)
+        return tuple(
+            e.old for e in self.entries if e.old is not None and e.action is not Action.RECONFIGURE
+        )

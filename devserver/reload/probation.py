@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 
 from devserver.core.errors import PluginHookFailed
 from devserver.core.outcome import Outcome
+from devserver.core.values import Changes
 from devserver.reload.catalog import Reading
+from devserver.reload.progress import Ended
 from devserver.reload.queue import ProbationFailed, ReloadQueue
 from devserver.runtime.generation import Generation
 from devserver.runtime.hooks import HookRunner
@@ -26,13 +28,15 @@ _LONGEST_PAUSE = 0.5  # seconds between two of them
 @dataclass(eq=False, kw_only=True)
 class Period:
     """One probation: `live` serve, `gone` stand by. `before` are the records as they were,
-    `attempts` how often this content has been tried."""
+    `overrides` what puts those of configurations back to what they were, `attempts` how often
+    this content has been tried."""
 
     outcome: Outcome
     live: tuple[Generation, ...]
     gone: tuple[Generation, ...]
     before: Mapping[str, PluginRecord]
     readings: Mapping[str, Reading]
+    overrides: tuple[tuple[str, Changes], ...]
     attempts: int
     seconds: float
     over: threading.Event = field(default_factory=threading.Event)
@@ -128,3 +132,15 @@ class Probation:
             except PluginHookFailed as failure:
                 return failure
         return None
+
+
+def stands_by(ended: Ended, milliseconds: int) -> bool:
+    """Whether the old generations of what was committed stand by while the new ones are on
+    probation, for `milliseconds`. One that was stopped for its successor cannot."""
+    if not (milliseconds and ended.committed and ended.live and ended.gone):
+        return False
+    if any(g.stopped for g in ended.gone):
+        ended.notes.append("no probation: the old version was stopped for its successor")
+        return False
+    ended.notes.append(f"on probation for {milliseconds} ms: the old version stands by")
+    return True

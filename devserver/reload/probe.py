@@ -6,9 +6,11 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from devserver.core.errors import PluginHookFailed, PluginUnavailable
+from devserver.runtime.asked import call_attribute, health_of
 from devserver.runtime.generation import Generation
 from devserver.runtime.hooks import HookRunner
 from devserver.runtime.registry import PluginRecord
@@ -18,7 +20,6 @@ from devserver.sdk.plugin import BasePlugin
 
 _FRESH = 1.0  # seconds that an answer is good for
 _PATIENCE = 0.25  # seconds that whoever asks waits for a new answer
-_TIMEOUT = 2.0  # seconds that a plugin has to answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +30,12 @@ class _Answer:
 
 
 class HealthProbe:
-    """Keeps the last answer of each plugin and asks again when somebody wants to know."""
+    """Keeps the last answer of each plugin and asks again when somebody wants to know. A plugin
+    has `timeout` seconds to answer."""
 
-    def __init__(self, system: PluginSystem) -> None:
+    def __init__(self, system: PluginSystem, *, timeout: float = 2.0) -> None:
         self._system = system
+        self._timeout = timeout
         self._answers: dict[str, _Answer] = {}
         self._asking: dict[str, Future[None]] = {}
         self._last: dict[str, tuple[int, HookRunner]] = {}
@@ -40,14 +43,14 @@ class HealthProbe:
 
     def health(self, record: PluginRecord) -> dict[str, Any]:
         """`{"status", "healthy", "message", "components", "metrics"}`; status is healthy,
-        unhealthy or unknown (nothing serves, or no answer yet).
+        degraded, unhealthy or unknown (nothing serves, or no answer yet).
 
         While the plugin is being reloaded, or thinks for long, this is its last answer.
         """
         generation = record.generation
         if generation is None:
             return _shape("unknown", None, record.reason)
-        if getattr(type(generation.plugin), "health_check", None) is BasePlugin.health_check:
+        if not _asks(generation):
             return _shape("healthy", True, "ok")
         known = self._answers.get(record.key)
         if known is None or known.generation != generation.number:
@@ -67,6 +70,18 @@ class HealthProbe:
             return known.health
         return self._answers[record.key].health
 
+    def last(self, record: PluginRecord) -> dict[str, Any]:
+        """What is known without asking, in the same shape."""
+        generation = record.generation
+        if generation is None:
+            return _shape("unknown", None, record.reason)
+        known = self._answers.get(record.key)
+        if known is not None and known.generation == generation.number:
+            return known.health
+        if not _asks(generation):
+            return _shape("healthy", True, "ok")
+        return _told(generation.health)
+
     def stop(self) -> None:
         """Asks nobody any more."""
         self._pool.shutdown(wait=False, cancel_futures=True)
@@ -75,14 +90,13 @@ class HealthProbe:
         hooks = HookRunner(self._system.loop, name=f"health-{record.key}")
         try:
             with self._system.gate.inside(record.key, "health check") as flight:
-                answer = hooks.call(
-                    flight.generation.plugin.health_check,  # type: ignore[union-attr]
-                    plugin=record.name,
-                    hook="health_check",
-                    timeout=_TIMEOUT,
+                call = partial(
+                    hooks.call, plugin=record.name, hook="health_check", timeout=self._timeout
                 )
-            health = _told(HealthStatus.of(answer))
-        except (PluginHookFailed, PluginUnavailable, TypeError) as error:
+                answer = call(call_attribute, flight.generation.plugin, "health_check")
+                told = call(health_of, answer)
+            health = _shape("unhealthy", False, told) if isinstance(told, str) else _told(told)
+        except (PluginHookFailed, PluginUnavailable) as error:
             health = _shape("unhealthy", False, str(error))
         finally:
             hooks.close()
@@ -90,11 +104,15 @@ class HealthProbe:
         self._answers[record.key] = _Answer(generation.number, time.monotonic(), health)
 
 
+def _asks(generation: Generation) -> bool:
+    """True when the plugin has a `health_check()` of its own."""
+    return getattr(type(generation.plugin), "health_check", None) is not BasePlugin.health_check
+
+
 def _told(health: HealthStatus | None) -> dict[str, Any]:
     if health is None:
         return _shape("unknown", None, "not asked yet")
-    status = "healthy" if health.healthy else "unhealthy"
-    return _shape(status, health.healthy, health.message, health.components, health.metrics)
+    return _shape(health.status, health.healthy, health.message, health.components, health.metrics)
 
 
 def _shape(

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
 from devserver.core.diagnostics import Diagnostic
+from devserver.core.errors import DatabaseUnavailable
 from devserver.core.lifecycle import PluginStatus
 from devserver.core.names import normalise
 from devserver.core.outcome import Outcome, Result, Step
@@ -16,8 +18,10 @@ from devserver.reload.attempt import Attempt
 from devserver.reload.catalog import Reading
 from devserver.reload.disposal import Disposer
 from devserver.reload.journal import Journal
+from devserver.reload.masking import mask_attempt, secrets_of
 from devserver.runtime.generation import Generation
 from devserver.runtime.registry import PluginRecord
+from devserver.runtime.secrets import masked
 from devserver.runtime.system import PluginSystem
 
 _log = logging.getLogger("devserver.reload")
@@ -25,16 +29,24 @@ _log = logging.getLogger("devserver.reload")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
-    """Why an attempt is made. `trigger` is file, api, cli, start, dependency or retry; `arrived`
-    the monotonic second at which it was asked for; `paths` what changed, relative to the
-    project. `number` counts attempts at the same content; with `amends` (the outcome of an
-    earlier one) that entry is changed instead of a new one being made."""
+    """Why an attempt is made. `trigger` is file, api, cli, start, dependency, retry, probation,
+    rollback or config; `arrived` the monotonic second at which it was asked for; `paths` what
+    changed, relative to the project. `number` counts attempts at the same content; with `amends`
+    (the outcome of an earlier one) that entry is changed instead of a new one being made. `aside`:
+    what is tried is not on disk, so that nothing is left of it when it fails. `notes` go into the
+    outcome when it goes well."""
 
     trigger: str
     arrived: float
     paths: tuple[str, ...] = ()
     number: int = 1
     amends: Outcome | None = None
+    aside: bool = False
+    notes: tuple[str, ...] = ()
+
+
+_LONG_WAIT = 1.0
+"""Seconds without a step that are told."""
 
 
 class Recorder:
@@ -73,6 +85,32 @@ class Recorder:
         for note in attempt.ended.notes:
             self.notice("warning", note)
 
+    def refuse_file(self, found: Diagnostic, names: Sequence[str], arrived: float) -> Outcome:
+        """A file that configures the plugins `names` is of no use: what it said before stays."""
+        view = self._system.registry.view
+        main = names[0] if names else ""
+        return self._journal.record(
+            Outcome(
+                plugin=main,
+                plugins=tuple(names),
+                result=Result.REJECTED,
+                message=f"{found.file} was not applied: {found.message}",
+                changes=(str(found.file),),
+                generation=self._generation(main),
+                previous_generation=self._generation(main),
+                serving={n: g.number for n in names if (g := view.generation(n)) is not None},
+                duration_ms=(time.monotonic() - arrived) * 1000,
+                diagnostics=(found,),
+                error=found.message,
+            )
+        )
+
+    def kept(self, attempt: Attempt) -> None:
+        """What runs is what is on disk, though something about it was saved."""
+        mask_attempt(attempt, self._system.secrets.of(attempt.order))
+        self._keep_warnings(attempt)
+        self._journal.tell("plugins", plugins=[g.name for g in attempt.ended.reconfigured])
+
     def record(
         self,
         attempt: Attempt,
@@ -83,8 +121,14 @@ class Recorder:
         settings: Settings,
     ) -> Outcome:
         """Keeps the outcome of an attempt and marks refused plugins."""
+        if (told := _waited(attempt, cause)) is not None:
+            attempt.ended.notes.append(told)
+        known = self._system.secrets
+        mask_attempt(attempt, secrets_of(readings.values(), attempt.order, known))
         before = self._generation(main) if attempt.result is not Result.RELOADED else None
-        outcome = self._outcome(attempt, main, cause)
+        outcome = self._outcome(attempt, main, cause, readings)
+        if attempt.result.success:
+            outcome = replace(outcome, notes=(*cause.notes, *outcome.notes))
         if cause.number > 1:
             note = f"attempt {cause.number} of {settings.safety.max_reload_attempts}"
             outcome = replace(outcome, notes=(*outcome.notes, note))
@@ -101,36 +145,43 @@ class Recorder:
         self._journal.tell("plugins", plugins=list(outcome.plugins))
         return outcome
 
+    def not_kept(self, outcome: Outcome, problem: DatabaseUnavailable) -> Outcome:
+        """Tells of an outcome that the operator's word was not kept; the outcome as it is now."""
+        outcome = outcome.for_this_run(problem.message)
+        self._journal.amend(outcome)
+        return outcome
+
     def _generation(self, key: str) -> int:
         generation = self._system.registry.view.generation(key)
         return 0 if generation is None else generation.number
 
-    def _outcome(self, attempt: Attempt, main: str, cause: Cause) -> Outcome:
+    def _outcome(
+        self, attempt: Attempt, main: str, cause: Cause, readings: Mapping[str, Reading]
+    ) -> Outcome:
+        names = {k: self._name(k, attempt, readings) for k in (*attempt.order, main)}
         view = self._system.registry.view
         ended = attempt.ended
         live = {g.key: g for g in ended.live}
         gone = {g.key: g for g in ended.gone}
         if not attempt.result.success:
             live, gone = {}, {}
+        stays = {g.key: g for g in ended.reconfigured}
         now = view.find(main)
-        routes_before = sum(len(g.routes) for g in gone.values())
-        routes_after = sum(len(g.routes) for g in live.values())
+        # Without those that stay as they are, whatever becomes of the plugin.
+        routes_before = sum(len(g.routes) for k, g in gone.items() if view.answering(k) is not g)
+        routes_after = sum(len(g.routes) for k, g in live.items() if view.answering(k) is g)
         return Outcome(
-            plugin=self._name(main, attempt),
-            plugins=tuple(self._name(k, attempt) for k in attempt.order),
+            plugin=names[main],
+            plugins=tuple(names[k] for k in attempt.order),
             result=attempt.result,
-            message=_message(attempt, self._name(main, attempt), main in live or main not in gone),
+            message=_message(attempt, names[main], main in live or main not in gone),
             trigger=cause.trigger,
             changes=cause.paths,
             reloaded=tuple(live[k].name for k in attempt.order if k in live),
             removed=tuple(gone[k].name for k in attempt.order if k in gone and k not in live),
             generation=0 if now is None or now.generation is None else now.generation.number,
-            previous_generation=gone[main].number if main in gone else 0,
-            serving={
-                self._name(k, attempt): self._generation(k)
-                for k in attempt.order
-                if self._generation(k)
-            },
+            previous_generation=(stays | gone)[main].number if main in stays | gone else 0,
+            serving={names[k]: self._generation(k) for k in attempt.order if self._generation(k)},
             duration_ms=(time.monotonic() - cause.arrived) * 1000,
             steps=tuple(attempt.watch.steps),
             diagnostics=attempt.diagnostics,
@@ -142,18 +193,20 @@ class Recorder:
             deed=attempt.deed or ("removed" if main in gone and main not in live else ""),
         )
 
-    def _name(self, key: str, attempt: Attempt) -> str:
+    def _name(self, key: str, attempt: Attempt, readings: Mapping[str, Reading]) -> str:
+        """As the folder spells it, also of what has never run."""
         for generation in (*attempt.ended.live, *attempt.ended.gone):
             if generation.key == key:
                 return generation.name
         record = self._system.registry.view.find(key)
-        return key if record is None else record.name
+        if record is not None:
+            return record.name
+        return readings[key].name if key in readings else key
 
     def _mark_refused(self, attempt: Attempt, readings: Mapping[str, Reading]) -> None:
         view = self._system.registry.view
         for key, reading in readings.items():
             known = view.find(key)
-            name = reading.candidate.name if reading.candidate is not None else key
             own = _of_plugin(attempt.diagnostics, key, alone=len(readings) == 1)
             reason = attempt.ended.error or "refused"
             if known is not None and known.generation is not None:
@@ -165,7 +218,9 @@ class Recorder:
                     reason=f"g{number} serves; what is on disk is refused: {reason}",
                 )
             else:
-                base = known or PluginRecord(name=name, status=PluginStatus.FAILED, reason=reason)
+                base = known or PluginRecord(
+                    name=reading.name, status=PluginStatus.FAILED, reason=reason
+                )
                 if reading.candidate is not None:
                     base = replace(base, manifest=reading.candidate.manifest)
                 record = replace(
@@ -179,7 +234,7 @@ class Recorder:
 
     def _keep_warnings(self, attempt: Attempt) -> None:
         view = self._system.registry.view
-        for generation in attempt.ended.live:
+        for generation in (*attempt.ended.live, *attempt.ended.reconfigured):
             record = view.find(generation.key)
             own = _of_plugin(attempt.diagnostics, generation.key, alone=False)
             if record is not None and own:
@@ -187,13 +242,19 @@ class Recorder:
 
     def let_go(
         self, generations: Sequence[Generation], outcome: Outcome, settings: Settings
-    ) -> None:
+    ) -> Future[Outcome]:
         """Disposes of generations (dependencies first); what comes of it is added to the
-        outcome."""
+        outcome, which the future gives then."""
+
+        secrets = self._system.secrets.of(generation.key for generation in generations)
+        told: Future[Outcome] = Future()
 
         def done(step: Step, troubles: list[str]) -> None:
+            troubles = [masked(trouble, secrets) for trouble in troubles]
             notes = (*outcome.notes, *(f"while letting go: {t}" for t in troubles))
-            self._journal.amend(replace(outcome.with_steps(step), notes=notes))
+            whole = replace(outcome.with_steps(step), notes=notes)
+            self._journal.amend(whole)
+            told.set_result(whole)
             self._journal.tell("disposed", outcome=outcome.id, step=step.to_json())
             for trouble in troubles:
                 self.notice("warning", trouble, plugin=outcome.plugin)
@@ -205,6 +266,7 @@ class Recorder:
             on_done=done,
             backup=settings.reload.backup_state,
         )
+        return told
 
 
 def _of_plugin(
@@ -214,6 +276,15 @@ def _of_plugin(
     if alone:
         return diagnostics
     return tuple(d for d in diagnostics if d.plugin is None or normalise(d.plugin) == key)
+
+
+def _waited(attempt: Attempt, cause: Cause) -> str | None:
+    """What there is to say of time that no step accounts for."""
+    own = sum(step.ms for step in attempt.watch.steps if step.plugin is None)
+    seconds = time.monotonic() - cause.arrived - own / 1000
+    if cause.trigger == "start" or seconds < _LONG_WAIT:
+        return None
+    return f"{seconds:.1f} s of this passed before it was its turn"
 
 
 def _message(attempt: Attempt, name: str, stays: bool) -> str:

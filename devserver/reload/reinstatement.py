@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from devserver.core.errors import DatabaseUnavailable
 from devserver.core.lifecycle import PluginStatus
 from devserver.core.settings import Settings
 from devserver.reload.catalog import Catalog
@@ -42,6 +43,10 @@ def reinstate(
     if settings.development_in_force.preserve_breakpoints:
         notes += follow_breakpoints(gone, shown)
     _hand_back(period, system)
+    try:
+        system.values.put(period.overrides)
+    except DatabaseUnavailable as error:
+        notes.append(f"the former configuration could not be kept: {error.message}")
     for generation in old:
         catalog.put(generation.key, generation.candidate, generation.table.imported)
     records = [_record(period, key, system, reason) for key in sorted({g.key for g in new + old})]

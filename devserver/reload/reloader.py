@@ -6,50 +6,54 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, cast
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
 
-from devserver.core.changes import ChangeBatch
 from devserver.core.errors import DevServerError
 from devserver.core.settings import Settings
-from devserver.reload.attempt import Attempts
+from devserver.reload.canaries import Canaries
 from devserver.reload.catalog import Catalog, Reading
+from devserver.reload.configuring import Configuring
+from devserver.reload.first_load import FirstLoad
+from devserver.reload.held import Held
 from devserver.reload.intake import Intake
 from devserver.reload.judge import NOT_YET, Judge
+from devserver.reload.lazy import LazyLoading
+from devserver.reload.missing_modules import MissingModules
 from devserver.reload.operator import Operator
+from devserver.reload.overtaking import Overtaking, Stance, Superseded
 from devserver.reload.pending import Pending
 from devserver.reload.queue import (
+    CanaryLeft,
+    Configure,
     Enable,
+    EndCanary,
     FilesChanged,
+    FirstUse,
     LoadAll,
     ProbationFailed,
     Queued,
     ReloadPlugins,
     ReloadQueue,
+    Replace,
     Rescan,
+    Restore,
+    StartCanary,
     Withdraw,
 )
 from devserver.reload.recorder import Cause, Recorder
-from devserver.reload.startup import load_each
-from devserver.reload.trial import Superseded
+from devserver.reload.replacing import Replacing
+from devserver.reload.saves import Saves
+from devserver.reload.versions import Versions
 from devserver.runtime.project import Project
 from devserver.runtime.system import PluginSystem
 
 _log = logging.getLogger("devserver.reload")
 
 
-_PATIENCE = 0.1  # seconds that a batch is put off which looks like the first half of something
-_LONGEST_PATIENCE = 1.0  # seconds after which it is judged as it is, whatever still arrives
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Postponed:
-    """A batch that was put off at `first` and is judged at `due`, or together with the next."""
-
-    queued: Queued
-    first: float
-    due: float
+_MOST_TIMES_OVERTAKEN = 3
 
 
 class Reloader:
@@ -62,27 +66,60 @@ class Reloader:
         system: PluginSystem,
         queue: ReloadQueue,
         catalog: Catalog,
-        attempts: Attempts,
-        recorder: Recorder,
+        first_load: FirstLoad,
         intake: Intake,
+        held: Held,
         pending: Pending,
         judge: Judge,
+        canaries: Canaries,
+        lazy: LazyLoading,
+        overtaking: Overtaking,
         operator: Operator,
+        recorder: Recorder,
         settings: Callable[[], Settings],
+        on_missing: Callable[[Sequence[Reading]], None],
     ) -> None:
-        self._project = project
-        self._system = system
         self._queue = queue
+        self._system = system
         self._catalog = catalog
-        self._attempts = attempts
-        self._recorder = recorder
-        self._settings = settings
-        self._intake = intake
+        self._first_load = first_load
+        self._held = held
         self._pending = pending
         self._judge = judge
+        self._canaries = canaries
+        self._lazy = lazy
+        self._overtaking = overtaking
         self._operator = operator
-        self._postponed: _Postponed | None = None
-        self._looked_at: Mapping[str, Reading] = {}
+        self._replacing = Replacing(
+            project=project,
+            system=system,
+            catalog=catalog,
+            intake=intake,
+            operator=operator,
+            reload=self._reload,
+        )
+        self._versions = Versions(
+            project=project,
+            system=system,
+            catalog=catalog,
+            judge=judge,
+            pending=pending,
+            held=held,
+            recorder=recorder,
+        )
+        self._configuring = Configuring(
+            system=system, catalog=catalog, judge=judge, pending=pending, lazy=lazy
+        )
+        self._saves = Saves(
+            project=project,
+            system=system,
+            catalog=catalog,
+            intake=intake,
+            judge=judge,
+            settings=settings,
+        )
+        self._overtaken: deque[Queued] = deque()
+        self._missing = MissingModules(pending, settings, on_missing)
         self._thread = threading.Thread(target=self._run, name="reloader", daemon=True)
 
     def start(self) -> None:
@@ -93,37 +130,54 @@ class Reloader:
         self._queue.close()
         if self._thread.is_alive():
             self._thread.join(timeout)
-        if self._postponed is not None:
-            self._postponed.queued.answer.cancel()
+        put_off = self._saves.put_off
+        for queued in (*self._overtaken, *([] if put_off is None else [put_off.queued])):
+            queued.answer.cancel()
+        self._canaries.stop()
 
     def _run(self) -> None:
         while not self._queue.closed:
             queued = self._queue.take(self._time_left())
             if queued is not None:
-                self._answer(queued)
+                if self._answer(queued):
+                    self._take_up_again()
             elif not self._queue.closed:
                 self._clock_struck()
             queued = None  # what was done is not held while nothing is to do
 
     def _time_left(self) -> float | None:
         """Seconds until something is due by the clock."""
-        postponed = None if self._postponed is None else self._postponed.due
-        times = [t for t in (self._pending.next_time(), postponed) if t is not None]
-        return max(0.0, min(times) - time.monotonic()) if times else None
+        if self._overtaken:
+            return 0.0
+        times = (self._pending.next_time(), self._missing.next_time(), self._saves.next_time())
+        due = min((t for t in times if t is not None), default=None)
+        return None if due is None else max(0.0, due - time.monotonic())
 
     def _clock_struck(self) -> None:
-        postponed = self._postponed
-        if postponed is not None and postponed.due <= time.monotonic():
-            self._answer(postponed.queued)
+        put_off = self._saves.put_off
+        if self._overtaken:
+            self._take_up_again()
+        elif put_off is not None and put_off.due <= time.monotonic():
+            self._answer(put_off.queued)
         else:
-            with contextlib.suppress(Superseded):  # the newer content comes by itself
+            self._missing.look()
+            self._overtaking.stance = Stance.RETRYING
+            with contextlib.suppress(Superseded):  # it is due again when that is done
                 self._judge.retry()
 
-    def _answer(self, queued: Queued) -> None:
+    def _take_up_again(self) -> None:
+        """Does what has made way, if anything has."""
+        if self._overtaken:
+            self._answer(self._overtaken.popleft())
+
+    def _answer(self, queued: Queued) -> bool:
+        """Carries a command out; False when it made way for what waits."""
+        self._overtaking.stance = _stance_of(queued)
+        self._missing.remember()
         try:
             answer = self._carry_out(queued)
         except Superseded:
-            self._begin_anew(queued)
+            return self._make_way(queued)
         except DevServerError as refusal:  # expected: whoever asked is told
             queued.answer.set_exception(refusal)
         except Exception as error:  # noqa: BLE001 - the one writer must outlive a fault of ours
@@ -132,100 +186,67 @@ class Reloader:
         else:
             if answer is not NOT_YET:
                 queued.answer.set_result(answer)
+        return True
 
-    def _begin_anew(self, queued: Queued) -> None:
-        """What was tried has been saved anew: files are judged together with the newer batch,
-        anything else is done with what is on disk now."""
-        if isinstance(queued.command, FilesChanged):
-            now = time.monotonic()
-            self._postponed = _Postponed(queued=queued, first=now, due=now)
-        else:
-            self._answer(queued)
+    def _make_way(self, queued: Queued) -> bool:
+        """What was tried and has been saved anew is judged together with the newer batch, or
+        done with what is on disk now; anything else waits until one of the others is done."""
+        if not self._overtaking.by_newer:
+            queued.times_overtaken += 1
+            self._overtaken.append(queued)
+            return False
+        if not isinstance(queued.command, FilesChanged):
+            return self._answer(queued)
+        self._saves.put_off_until_the_next(queued)
+        return False
 
     def _carry_out(self, queued: Queued) -> Any:
         match queued.command:
             case FilesChanged():
-                return self._files_changed(queued)
+                return self._saves.judge(queued)
             case ReloadPlugins() as command:
                 return self._reload(command, queued.arrived)
             case Rescan():
-                batch = ChangeBatch(paths=frozenset(), first_seen=queued.arrived, complete=True)
-                return self._judge_files(batch, queued.arrived, patient=False)
+                return self._saves.rescan(queued.arrived)
             case LoadAll():
-                return self._load_all()
+                return self._first_load.run()
             case Withdraw() as command:
                 return self._operator.withdraw(command, queued.arrived)
             case Enable() as command:
                 return self._operator.enable(command, queued.arrived)
+            case Replace() as command:
+                return self._replacing.replace(command, queued.arrived)
+            case Restore() as command:
+                return self._versions.restore(command, queued.arrived)
+            case Configure() as command:
+                return self._configuring.configure(command, queued.arrived)
+            case FirstUse() as command:
+                return self._lazy.load(command, queued.arrived)
+            case StartCanary() as command:
+                return self._canaries.start(command, queued.arrived)
+            case EndCanary() as command:
+                return self._canaries.end(command, queued.arrived)
+            case CanaryLeft() as command:
+                return self._canaries.left(command)
             case ProbationFailed() as command:
                 return self._judge.end_probation(command, queued.arrived)
-
-    # -- the start ------------------------------------------------------------------------------
-
-    def _load_all(self) -> None:
-        problems = self._catalog.configuration.read()
-        for problem in problems:
-            self._recorder.notice("error", problem.message, hint=problem.hint)
-        readings = {key: self._catalog.read(key) for key in self._catalog.discover()}
-        refused = load_each(
-            readings,
-            catalog=self._catalog,
-            attempts=self._attempts,
-            recorder=self._recorder,
-            settings=self._settings(),
-        )
-        self._pending.refuse(refused)
-        self._system.registry.publish(edges=self._catalog.edges())
-
-    # -- files ----------------------------------------------------------------------------------
-
-    def _files_changed(self, queued: Queued) -> Any:
-        """Judges a batch, together with one that was put off."""
-        first, due = time.monotonic(), False
-        if self._postponed is not None:
-            first = self._postponed.first
-            if self._postponed.queued is queued:
-                due = not self._is_still_written()
-            else:
-                queued.join(self._postponed.queued)
-        self._postponed = None
-        batch = cast(FilesChanged, queued.command).batch
-        patient = not due and time.monotonic() - first < _LONGEST_PATIENCE
-        answer = self._judge_files(batch, queued.arrived, patient=patient)
-        if answer is NOT_YET:
-            now = time.monotonic()
-            self._postponed = _Postponed(queued=queued, first=first, due=now + _PATIENCE)
-        else:
-            self._looked_at = {}
-        return answer
-
-    def _is_still_written(self) -> bool:
-        """True when what was put off has changed since, though no batch told of it yet."""
-        comparable = {k: r for k, r in self._looked_at.items() if not r.problems}
-        return any(not self._catalog.read(k).same_as(r) for k, r in comparable.items())
-
-    def _judge_files(self, batch: ChangeBatch, arrived: float, *, patient: bool) -> Any:
-        """The outcome, None when nothing was to be done, or NOT_YET while `patient` when it
-        looks like the first half of something: a plugin that vanished may be back in a moment,
-        and what is refused may be completed."""
-        changed = self._intake.changed(batch)
-        if not changed:
-            return None
-        paths = tuple(sorted(self._project.relative(p) for p in batch.paths))
-        if not self._settings().reloads_automatically:
-            self._intake.list_as_pending(changed)
-            return None
-        self._looked_at = changed if patient else {}
-        if patient and any(r.candidate is None for r in changed.values()):
-            return NOT_YET
-        cause = Cause(trigger="file", arrived=arrived, paths=paths)
-        return self._judge.judge(changed, cause, patient=patient)
-
-    # -- asked for ------------------------------------------------------------------------------
 
     def _reload(self, command: ReloadPlugins, arrived: float) -> Any:
         self._catalog.configuration.read()
         self._catalog.discover()
-        readings = {key: self._catalog.read(key) for key in command.keys}
+        self._held.end(command.keys)
+        news = self._system.values.news
+        readings = {
+            key: replace(self._catalog.read(key), changes=news(key)) for key in command.keys
+        }
         cause = Cause(trigger=command.trigger, arrived=arrived)
-        return self._judge.judge(readings, cause, force=command.force)
+        return self._judge.judge(readings, cause, force=command.force, asked=True)
+
+
+def _stance_of(queued: Queued) -> Stance:
+    """The start comes before everything; whoever has made way often enough has a turn, too."""
+    if isinstance(queued.command, Restore | Configure | EndCanary):
+        return Stance.DECIDED
+    if isinstance(queued.command, LoadAll) or queued.times_overtaken >= _MOST_TIMES_OVERTAKEN:
+        return Stance.STANDING
+    return Stance.YIELDING if isinstance(queued.command, FilesChanged) else Stance.ASKED

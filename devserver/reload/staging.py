@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from devserver.runtime.modules import ModuleTable, exposed_instead
+from devserver.runtime.modules import ModuleTable
 from devserver.runtime.registry import Registry
 from devserver.runtime.system import PluginSystem
 
@@ -42,7 +43,7 @@ class Exposure:
         self._system = system
         self._old = old
         self._new = {t.key: t for t in new}
-        self._modules = exposed_instead(old, new)
+        self._modules = _exposed_instead(old, new)
 
     def __enter__(self) -> None:
         self._system.surroundings.veil(self._old)
@@ -53,3 +54,21 @@ class Exposure:
         self._modules.__exit__(*error)
         self._system.staging({})
         self._system.surroundings.unveil(self._old)
+
+
+@contextmanager
+def _exposed_instead(
+    concealed: Sequence[ModuleTable], exposed: Sequence[ModuleTable]
+) -> Iterator[None]:
+    """For the time of the block sys.modules shows `exposed` and not `concealed`."""
+    for table in concealed:
+        table.conceal()
+    for table in exposed:
+        table.expose()
+    try:
+        yield
+    finally:
+        for table in exposed:
+            table.conceal()
+        for table in concealed:
+            table.expose()

@@ -176,7 +176,7 @@ def _unmet(
     """Why a plugin cannot be loaded although nothing is wrong with itself."""
     found = list(reading.problems)
     needs = catalog.graph.dependencies(reading.key)
-    name = reading.key if reading.candidate is None else reading.candidate.name
+    name = reading.name
     if reading.key in cyclic:
         found.append(
             Diagnostic(
@@ -188,13 +188,14 @@ def _unmet(
             )
         )
     for key in sorted(set(needs) & set(unready)):
+        needed = catalog.known[key].name if key in catalog.known else key
         found.append(
             Diagnostic(
                 code="DEP006",
                 severity=Severity.ERROR,
                 plugin=name,
-                message=f"it needs {key!r}, which is not active",
-                hint=f"as soon as {key!r} is loaded, {name!r} is tried again",
+                message=f"it needs {needed!r}, which is not active",
+                hint=f"as soon as {needed!r} is loaded, {name!r} is tried again",
             )
         )
     return tuple(found)

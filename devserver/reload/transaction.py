@@ -9,36 +9,35 @@ from __future__ import annotations
 import contextvars
 import time
 from collections.abc import Callable
-from dataclasses import replace
-from types import MappingProxyType
 from typing import Any
 
 from devserver.core.diagnostics import Diagnostic, has_errors
 from devserver.core.errors import PluginHookFailed
-from devserver.core.lifecycle import PluginStatus
 from devserver.core.merge import qualified
 from devserver.core.outcome import StateReport
 from devserver.core.settings import Settings
-from devserver.reload.ending import Commit, roll_back
+from devserver.reload.ending import roll_back
 from devserver.reload.exclusive import Exclusives
 from devserver.reload.failures import (
     TransactionFailed,
     hook_failed,
+    refused_by_database,
     still_busy,
     unexpected,
     waited_too_long,
 )
+from devserver.reload.overtaking import Overtaking, Superseded
 from devserver.reload.plan import Action, PlanEntry, ReloadPlan
-from devserver.reload.progress import Ended, Progress
+from devserver.reload.progress import Ended, Ending, Progress
+from devserver.reload.reconfiguration import Reconfigurations
 from devserver.reload.staging import Exposure, PeerTables
 from devserver.reload.steps import Stopwatch
-from devserver.reload.trial import Superseded, Trial
+from devserver.reload.trial import Trial
 from devserver.runtime.gate import hold_all, wait_drained
 from devserver.runtime.generation import Baseline
 from devserver.runtime.hooks import HookRunner
 from devserver.runtime.lifecycle import Lifecycle
 from devserver.runtime.persistent import problems_of
-from devserver.runtime.registry import Edge, PluginRecord, SystemView
 from devserver.runtime.state import Restored, Snapshot
 from devserver.runtime.system import PluginSystem
 
@@ -54,6 +53,7 @@ class Transaction:
         settings: Settings,
         hooks: HookRunner,
         trial: Trial | None,
+        overtaking: Overtaking,
         watch: Stopwatch,
     ) -> None:
         self._plan = plan
@@ -61,6 +61,7 @@ class Transaction:
         self._settings = settings
         self._hooks = hooks
         self._trial = trial
+        self._overtaking = overtaking
         self._watch = watch
         self._progress = Progress(
             plan=plan,
@@ -69,15 +70,16 @@ class Transaction:
             hooks=hooks,
             peers=PeerTables(system.registry),
             exclusives=Exclusives(plan, system=system, hooks=hooks),
+            reconfigurations=Reconfigurations(plan, system=system, hooks=hooks),
             old=list(plan.outgoing),
         )
 
-    def run(self, edges: tuple[Edge, ...] | None) -> Ended:
-        """Goes through all steps; `edges` are published with the commit (None: unchanged).
+    def run(self, ending: Callable[[Progress], Ending]) -> Ended:
+        """Goes through all steps; `ending` makes what ends it well.
 
-        Raises Superseded when the trial hangs and there is newer content.
+        Raises Superseded when the trial takes long and makes way for what waits.
         """
-        commit = Commit(self._progress, edges)
+        commit = ending(self._progress)
         try:
             self._try_out()
             with self._watch.step("stage"):
@@ -104,7 +106,8 @@ class Transaction:
         except TransactionFailed as failure:
             return self._roll_back(failure.diagnostics, retry=failure.retry)
         except PluginHookFailed as error:
-            return self._roll_back((hook_failed(self._plan, error),), retry=error.hook != "import")
+            found = refused_by_database(error) or (hook_failed(self._plan, error),)
+            return self._roll_back(found, retry=error.hook not in ("import", "migrations"))
         except BaseException as error:  # noqa: BLE001 - plugin code hides in properties and reprs
             return self._roll_back((unexpected(self._plan, error),), retry=False)
         return commit.finish()
@@ -123,7 +126,12 @@ class Transaction:
             view = self._system.registry.view
             live = [view.generation(key) for key in sorted(self._plan.context)]
             context = [g.source for g in live if g is not None]
-            found = self._trial.examine(entries, context, timeout=self._settings.reload.timeout)
+            found = self._trial.examine(
+                entries,
+                context,
+                timeout=self._settings.reload.timeout,
+                is_overtaken=self._overtaking.ends_trial,
+            )
         if has_errors(found):
             raise TransactionFailed(found, retry=False)
 
@@ -149,6 +157,7 @@ class Transaction:
             candidate=candidate,
             number=entry.number,
             config=entry.config,
+            changes=entry.changes,
             resolve=self._progress.peers,
             predecessor=entry.old,
         )
@@ -176,14 +185,15 @@ class Transaction:
         return Exposure(self._system, [g.table for g in self._progress.old], tables)
 
     def _quiesce(self) -> None:
-        if not self._progress.old:
+        held = self._progress.held
+        if not held:
             return
         # A net under the time limits of the hooks: who waits is not forgotten.
         self._system.gate.wait_limit = 2 * self._settings.reload.timeout + 5
-        self._progress.hold = hold_all(self._progress.old)
+        self._progress.hold = hold_all(held)
         stragglers, gave_up = wait_drained(
             self._progress.hold,
-            self._progress.old,
+            held,
             drain_timeout=self._settings.reload.drain_timeout,
             wait_limit=self._settings.reload.timeout,
         )
@@ -214,7 +224,7 @@ class Transaction:
         self._progress.notes += self._progress.snapshot.notes
 
     def _activate(self) -> None:
-        view = self._candidate_view()
+        view = self._progress.candidate_view()
         generations = [n.generation for n in self._progress.new.values()]
         taking = None
         if self._progress.snapshot is not None:
@@ -227,9 +237,14 @@ class Transaction:
         restored = Restored({}, {}, {})
         if taking is not None:
             restored = self._limited("restoring state", taking.finish)
-        for entry in self._plan.incoming:
+        for entry in self._plan.entries:
+            if entry.action is Action.UNLOAD:
+                continue
             with self._watch.step("activate", entry.key):
-                self._activate_one(entry, restored)
+                if entry.action is Action.RECONFIGURE:
+                    self._progress.reconfigurations.take(entry, view, self._time_left)
+                else:
+                    self._activate_one(entry, restored)
 
     def _limited(self, what: str, function: Callable[..., Any], *arguments: Any) -> Any:
         """Runs what may call plugin code (`__getstate__` and the like) with the time limit."""
@@ -248,6 +263,7 @@ class Transaction:
             None if self._progress.snapshot is None else self._progress.snapshot.kept.get(entry.key)
         )
         custom = restored.custom
+        self._progress.notes += lifecycle.prepare_database()
         lifecycle.on_load()
         state = lifecycle.restore(
             restored.attributes.get(entry.key, {}),
@@ -270,17 +286,6 @@ class Transaction:
                 passed=qualified(frozenset(standing) & passed, entry.key, main=main),
                 lost=qualified(lost, entry.key, main=main),
             )
-
-    def _candidate_view(self) -> SystemView:
-        """The live view as it would be after the commit; hooks see it."""
-        view = self._system.registry.view
-        plugins = {k: r for k, r in view.plugins.items() if k not in self._progress.peers.removed}
-        for key, lifecycle in self._progress.new.items():
-            known = plugins.get(key) or PluginRecord(
-                name=lifecycle.generation.name, status=PluginStatus.LOADING, reason="loading"
-            )
-            plugins[key] = replace(known, generation=lifecycle.generation)
-        return replace(view, plugins=MappingProxyType(plugins))
 
     def _verify(self) -> None:
         for lifecycle in self._progress.new.values():

@@ -33,6 +33,8 @@ class _Scan:
     """Readable folders and where they really are."""
     anchors: dict[str, tuple[int, int]] = field(default_factory=dict)
     """Device and inode of the folders where globs begin, and of those behind symlinks."""
+    identities: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Device and inode of every folder, by its real path."""
 
 
 class Tree:
@@ -49,6 +51,10 @@ class Tree:
         self._folders: dict[str, str] = {}
         self._anchors: dict[str, tuple[int, int]] = {}
         self._spelt: dict[str, list[str]] = {}
+        self._identities: dict[str, tuple[int, int]] = {}
+        self.exchanged = False
+        """Set when a folder was found to be another one under the same name: a watch stays with
+        the one that it was set for. Whoever sets the watches anew takes it back."""
         self.scan_seconds = 0.0
         """How long the last full walk took."""
 
@@ -82,6 +88,8 @@ class Tree:
         for kept in (self._folders, self._anchors):
             for path in [p for p in kept if p == folder or p.startswith(below)]:
                 del kept[path]
+        self._note_exchanges(scan)
+        self._identities |= scan.identities
         self._place(self._folders | scan.folders, self._anchors | scan.anchors)
         known = {path: s for path, s in self._known.items() if path.startswith(below)}
         return _differences(known, scan.files)
@@ -132,9 +140,16 @@ class Tree:
         scan = _Scan()
         for folder in self._start_folders():
             self._enter(folder, self._full(folder), scan, ())
+        self._note_exchanges(scan)
+        self._identities = scan.identities
         self._place(scan.folders, scan.anchors)
         self.scan_seconds = time.perf_counter() - began
         return scan.files
+
+    def _note_exchanges(self, scan: _Scan) -> None:
+        known = self._identities
+        if any(known.get(real, seen) != seen for real, seen in scan.identities.items()):
+            self.exchanged = True
 
     def _place(self, folders: dict[str, str], anchors: dict[str, tuple[int, int]]) -> None:
         self._folders, self._anchors, self._spelt = folders, anchors, {}
@@ -162,6 +177,9 @@ class Tree:
         except OSError:
             return  # may not be read, or is gone
         scan.folders[folder] = real
+        identity = _identity(real)
+        if identity is not None:
+            scan.identities[real] = identity
         for entry in entries:
             try:
                 self._meet(entry, _join(folder, entry.name), scan, trail)

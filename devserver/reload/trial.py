@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from devserver.core.changes import ChangeBatch
 from devserver.core.diagnostics import Diagnostic
 from devserver.core.source import PluginSource
-
-
-class Superseded(Exception):
-    """What was being tried has been saved anew meanwhile: it is neither good nor bad, and the
-    newer content is to be tried in its place."""
 
 
 class Trial(Protocol):
@@ -26,12 +20,14 @@ class Trial(Protocol):
     """
 
     def examine(
-        self, entries: Sequence[PluginSource], context: Sequence[PluginSource], *, timeout: float
+        self,
+        entries: Sequence[PluginSource],
+        context: Sequence[PluginSource],
+        *,
+        timeout: float,
+        is_overtaken: Callable[[], bool],
     ) -> tuple[Diagnostic, ...]:
-        """Raises Superseded when `abandon` told of newer content."""
-
-    def abandon(self, batch: ChangeBatch) -> None:
-        """These files have just been saved. An examination of other content of them that hangs
-        ends now; from any thread."""
+        """Asks `is_overtaken` now and then whether to end early; raises Superseded when it
+        did."""
 
     def close(self) -> None: ...

@@ -11,13 +11,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
-from devserver.core.changes import ChangeBatch
 from devserver.core.diagnostics import Diagnostic
 from devserver.core.source import PluginSource
-from devserver.reload.trial import Superseded
+from devserver.reload.overtaking import Superseded
 from devserver.reload.trial_end import End, Ended
 from devserver.reload.trial_handle import CannotFork, ServerLost, ServerProcess
-from devserver.reload.trial_overtaking import Overtaking
 from devserver.reload.trial_preload import environment_folders
 from devserver.reload.trial_spawn import START_LIMIT, run_spawned
 from devserver.reload.trial_task import Conditions
@@ -37,7 +35,7 @@ class ForkServerTrial:
     """A Trial whose server stays warm between examinations. `memory_mb` is asked at each one.
     `code` has what is compiled already in this process.
 
-    `examine` is for one thread at a time; `warm`, `abandon` and `close` may be called from any.
+    `examine` is for one thread at a time; `warm` and `close` may be called from any.
     """
 
     def __init__(
@@ -56,7 +54,6 @@ class ForkServerTrial:
         self._server: ServerProcess | None = None
         self._worker: Process | None = None
         self._refused: set[str] = set()
-        self._overtaking = Overtaking()
         self._lock = threading.Lock()
         self._examining = threading.Lock()
         self._closed = False
@@ -85,33 +82,31 @@ class ForkServerTrial:
             end_group(worker)
 
     def examine(
-        self, entries: Sequence[PluginSource], context: Sequence[PluginSource], *, timeout: float
+        self,
+        entries: Sequence[PluginSource],
+        context: Sequence[PluginSource],
+        *,
+        timeout: float,
+        is_overtaken: Callable[[], bool] = lambda: False,
     ) -> tuple[Diagnostic, ...]:
         """What is wrong with `entries` when they are executed in this order, each for `timeout`
         seconds at most. Nothing of them is executed in this process.
 
-        Raises Superseded when it hangs and there is newer content.
+        Raises Superseded when it ended early because `is_overtaken()`.
         """
         if not entries:
             return ()
         conditions = self._conditions(timeout)
-        self._overtaking.begin(entries)
         try:
             with self._examining:
-                ended = self._tried(entries, context, conditions)
+                ended = self._tried(entries, context, conditions, is_overtaken)
         except (ServerLost, OSError, ValueError) as error:
             found: tuple[Diagnostic, ...] = (could_not_run(str(error), entries[0].name),)
         else:
             if ended.end is End.OVERTAKEN and not self._closed:
                 raise Superseded
             found = diagnostics_of(ended, entries, context, conditions)
-        finally:
-            self._overtaking.end()
         return (was_stopped(entries[0].name),) if self._closed else found
-
-    def abandon(self, batch: ChangeBatch) -> None:
-        """See Trial."""
-        self._overtaking.saved(batch.paths, everything=batch.complete)
 
     def _conditions(self, timeout: float) -> Conditions:
         memory = self._memory_mb()
@@ -130,13 +125,14 @@ class ForkServerTrial:
         entries: Sequence[PluginSource],
         context: Sequence[PluginSource],
         conditions: Conditions,
+        is_overtaken: Callable[[], bool],
     ) -> Ended:
         limit = conditions.timeout * len(entries) + _SLACK
         try:
             try:
-                return self._forked(entries, context, conditions, limit)
+                return self._forked(entries, context, conditions, limit, is_overtaken)
             except ServerLost:
-                return self._forked(entries, context, conditions, limit)
+                return self._forked(entries, context, conditions, limit, is_overtaken)
         except CannotFork:
             return run_spawned(
                 entries,
@@ -144,7 +140,7 @@ class ForkServerTrial:
                 conditions,
                 cache=self._cache,
                 on_start=self._remember,
-                is_overtaken=self._overtaking.is_due,
+                is_overtaken=is_overtaken,
             )
         finally:
             self._worker = None
@@ -155,6 +151,7 @@ class ForkServerTrial:
         context: Sequence[PluginSource],
         conditions: Conditions,
         limit: float,
+        is_overtaken: Callable[[], bool],
     ) -> Ended:
         server = self._ready_server()
         deadline = time.monotonic() + limit
@@ -164,7 +161,7 @@ class ForkServerTrial:
                 context,
                 conditions,
                 deadline=deadline,
-                is_overtaken=self._overtaking.is_due,
+                is_overtaken=is_overtaken,
             )
         except ServerLost:
             self._discard(server)

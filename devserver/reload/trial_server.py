@@ -65,9 +65,10 @@ class TrialServer:
 
     def serve(self) -> None:
         """Until the other end closes."""
-        self._preload(ALWAYS, is_busy=lambda: False)
         self._channel.send({"ready": True})
-        self._preload(self._options["wanted"], is_busy=self._channel.waits)
+        # Who has waited for that asks at once, and mostly about plugins that need none of these.
+        self._channel.waits(_PAUSE)
+        self._preload([*ALWAYS, *self._options["wanted"]], is_busy=self._channel.waits)
         try:
             while True:
                 # One that has its start behind it before anybody waits; else it is tried again.

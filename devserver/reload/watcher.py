@@ -180,7 +180,9 @@ class Watcher:
             self._on_batch(batch)
 
     def _needs_rewatch(self) -> bool:
-        return not self._observer.polling and self._tree.folders != self._observer.watched
+        if self._observer.polling:
+            return False
+        return self._tree.exchanged or self._tree.folders != self._observer.watched
 
     def _rewatch_if_needed(self) -> None:
         """Sets watches for the folders that exist now, and looks at what happened meanwhile.
@@ -189,6 +191,7 @@ class Watcher:
         began = self._clock()
         if began < self._rewatch_from or not self._needs_rewatch():
             return
+        self._tree.exchanged = False
         self._observer.watch(self._tree.folders)
         ended = self._clock()
         self._rewatch_from = ended + 10 * (ended - began + self._tree.scan_seconds)

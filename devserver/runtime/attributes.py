@@ -51,13 +51,20 @@ def substitutes_of(generations: Iterable[Generation]) -> dict[int, str]:
     return found
 
 
+_OF_THE_MOMENT = frozenset({"patch", "db"})
+"""Parts of the context that nobody keeps: each use gets one of its own."""
+
+
 def counterparts(generation: Generation) -> dict[str, Any]:
     """The objects of a generation that its successor has too, by part."""
     plugin = generation.plugin
     parts = {"plugin": plugin, "host": generation.host, "app": generation.app}
     if plugin is not None and plugin._ctx is not None:
         ctx = plugin._ctx
-        parts |= {"ctx": ctx, **{f"ctx.{name}": ctx[name] for name in ctx if name != "patch"}}
+        parts |= {
+            "ctx": ctx,
+            **{f"ctx.{name}": ctx[name] for name in ctx if name not in _OF_THE_MOMENT},
+        }
     return {name: value for name, value in parts.items() if value is not None}
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -47,7 +46,7 @@ class Backups:
         return path
 
     def _text(self, generation: Generation, now: datetime) -> str:
-        readable = Readable(tuple(_secrets_of(generation)), characters=self._limit)
+        readable = Readable(generation.host.own.secret_texts(), characters=self._limit)
         state = {n: readable.of(v, n) for n, v in sorted(state_of(generation).items())}
         head: dict[str, Any] = {
             "plugin": generation.name,
@@ -79,22 +78,3 @@ def _write_new(path: Path, text: str) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with open(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
-
-
-def _secrets_of(generation: Generation) -> Iterator[str]:
-    """The values of configuration keys that the manifest declares secret, as texts."""
-    options = generation.manifest.configuration
-    for key, value in dict(generation.config).items():
-        if key in options and options[key].secret:
-            yield from _texts_in(value)
-
-
-def _texts_in(value: Any) -> Iterator[str]:
-    if isinstance(value, dict):
-        for part in value.values():
-            yield from _texts_in(part)
-    elif isinstance(value, list):
-        for part in value:
-            yield from _texts_in(part)
-    elif value is not None and not isinstance(value, bool):
-        yield str(value)

@@ -41,6 +41,7 @@ def bound(
             raise BadParameters(errors)
         return as_response(run(view, arguments))
 
+    bound_view.__dict__.update(declared=view, body=body, queries=queries)
     return bound_view
 
 
@@ -63,11 +64,14 @@ def _plain(value: Any) -> Any:
     return TypeAdapter(type(value)).dump_python(value, mode="json")
 
 
-_MISSING = object()
+MISSING = object()
+"""Stands for a default where there is none."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class _Parameter:
+class Parameter:
+    """A parameter of a view that does not come from the path."""
+
     name: str
     adapter: TypeAdapter[Any]
     default: Any
@@ -76,9 +80,9 @@ class _Parameter:
 
 def _parameters(
     view: Callable[..., Any], path_parameters: frozenset[str]
-) -> tuple[_Parameter | None, tuple[_Parameter, ...]]:
-    body: _Parameter | None = None
-    queries: list[_Parameter] = []
+) -> tuple[Parameter | None, tuple[Parameter, ...]]:
+    body: Parameter | None = None
+    queries: list[Parameter] = []
     for parameter in signature_of(view).parameters.values():
         if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
             continue
@@ -87,21 +91,22 @@ def _parameters(
         annotation = parameter.annotation
         if annotation is parameter.empty or isinstance(annotation, str):
             annotation = str
-        default = _MISSING if parameter.default is parameter.empty else parameter.default
-        found = _Parameter(parameter.name, TypeAdapter(annotation), default)
-        if _is_body(annotation) and body is None:
+        default = MISSING if parameter.default is parameter.empty else parameter.default
+        found = Parameter(parameter.name, TypeAdapter(annotation), default)
+        if is_json_kind(annotation) and body is None:
             body = found
         else:
             queries.append(found)
     return body, tuple(queries)
 
 
-def _is_body(annotation: Any) -> bool:
+def is_json_kind(annotation: Any) -> bool:
+    """True for what is JSON on the wire: dicts, lists, dataclasses, pydantic models."""
     origin = typing.get_origin(annotation)
     if origin in (typing.Union, types.UnionType):
-        return any(_is_body(a) for a in typing.get_args(annotation))
+        return any(is_json_kind(a) for a in typing.get_args(annotation))
     if origin is typing.Annotated:
-        return _is_body(typing.get_args(annotation)[0])
+        return is_json_kind(typing.get_args(annotation)[0])
     kind = origin or annotation
     if not isinstance(kind, type):
         return False
@@ -109,8 +114,8 @@ def _is_body(annotation: Any) -> bool:
 
 
 def _take(
-    parameter: _Parameter,
-    read: Callable[[_Parameter], Any],
+    parameter: Parameter,
+    read: Callable[[Parameter], Any],
     arguments: dict[str, Any],
     errors: list[dict[str, Any]],
 ) -> None:
@@ -118,8 +123,8 @@ def _take(
     value = read(parameter)
     if len(errors) > known:
         return
-    if value is _MISSING:
-        if parameter.default is _MISSING:
+    if value is MISSING:
+        if parameter.default is MISSING:
             errors.append({"loc": [parameter.name], "msg": "Field required", "type": "missing"})
         else:
             arguments[parameter.name] = parameter.default
@@ -133,9 +138,9 @@ def _take(
         )
 
 
-def _json_body(parameter: _Parameter, errors: list[dict[str, Any]]) -> Any:
+def _json_body(parameter: Parameter, errors: list[dict[str, Any]]) -> Any:
     if not request.get_data(cache=True):
-        return _MISSING
+        return MISSING
     value = request.get_json(force=True, silent=True)
     if value is None and request.get_data(cache=True).strip() != b"null":
         errors.append(
@@ -144,5 +149,5 @@ def _json_body(parameter: _Parameter, errors: list[dict[str, Any]]) -> Any:
     return value
 
 
-def _query_value(parameter: _Parameter) -> Any:
-    return request.args.get(parameter.name, _MISSING)
+def _query_value(parameter: Parameter) -> Any:
+    return request.args.get(parameter.name, MISSING)

@@ -97,14 +97,15 @@ class _Move:
 
 def _debuggers(kind: type) -> Iterator[Any]:
     """Every instance of a class and of what derives from it; there is no list of them."""
-    kinds, pending = set[type](), [kind]
+    kinds, pending = dict[int, type](), [kind]
     while pending:
         one = pending.pop()
-        if one not in kinds:
-            kinds.add(one)
+        if id(one) not in kinds:
+            kinds[id(one)] = one
             pending += type.__subclasses__(one)
-    # By their type, not by isinstance: that asks the objects, which may be anything.
-    return (found for found in gc.get_referrers(*kinds) if type(found) in kinds)
+    # By identity of their types, and not by isinstance: objects and classes may be anything.
+    referrers = gc.get_referrers(*kinds.values())
+    return (found for found in referrers if id(type(found)) in kinds)
 
 
 def _version(table: ModuleTable, file: SourceFile) -> Version:

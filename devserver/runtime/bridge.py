@@ -2,49 +2,38 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from datetime import datetime
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from devserver.core.lifecycle import PluginStatus
 from devserver.runtime.events import EventBus, check_topic
+from devserver.runtime.gate import Flight
 from devserver.runtime.generation import Command, Generation, Subscription
 from devserver.runtime.loop import PluginLoop
+from devserver.runtime.own_values import OwnValues
 from devserver.runtime.patches import PatchBoard
 from devserver.runtime.registry import Registry
-from devserver.runtime.services import ServiceDirectory, ServiceProxy
+from devserver.runtime.services import ServiceDirectory, ServiceProxy, specifier
 from devserver.runtime.tasks import Pause, TaskHandle
-
-if TYPE_CHECKING:
-    from collections.abc import MutableMapping
+from devserver.runtime.work_database import PluginDatabase, current_connection
 
 ErrorReport = Callable[[str, str, BaseException], Any]
 """Called with plugin, place and what its code raised; logs it with the plugin's frames."""
-
-
 _STEP = 1.0
 """Seconds that a step of a task which is under way gets; one that blocks is not waited for."""
-
-
-class RunTimeStore:
-    """Configuration overrides and data that plugins set, for as long as the server runs."""
-
-    def __init__(self) -> None:
-        self.config: dict[str, dict[str, Any]] = {}
-        self.data: dict[str, dict[str, str]] = {}
 
 
 class GenerationHost:
     """Implements `devserver.sdk.host.Host` for one generation.
 
     Until the generation is live nothing of what it does is visible: events wait in a list,
-    settings in an overlay; `go_live` lets them out, `close` drops them.
+    values in `own`; `go_live` lets them out, `close` drops them.
     """
 
     def __init__(
@@ -55,7 +44,8 @@ class GenerationHost:
         bus: EventBus,
         services: ServiceDirectory,
         loop: PluginLoop,
-        store: RunTimeStore,
+        own: OwnValues,
+        database: Callable[[], PluginDatabase],
         manager: Any,
         report: ErrorReport,
         patches: PatchBoard,
@@ -65,17 +55,19 @@ class GenerationHost:
         self._bus = bus
         self._services = services
         self._loop = loop
-        self._store = store
+        self.own = own
+        """What the plugin is configured with, and what it sets."""
+        self._database = database
         self._manager = manager
         self._report = report
         self._patches = patches
         self._lock = threading.Lock()
         self._waiting: list[Callable[[], Any]] = []
-        self._overlay: dict[str, Any] = {}
-        self._data_overlay: dict[str, str] = {}
         self._tasks: list[TaskHandle] = []
         self._cancelled: list[TaskHandle] = []
         self._pause = Pause(loop)
+        self._hooks: list[Flight] = []
+        self._is_beside = False
 
     # -- the generation's life ---------------------------------------------------------------
 
@@ -85,15 +77,22 @@ class GenerationHost:
         with self._lock:
             self._generation.live = True
             waiting, self._waiting = self._waiting, []
-            self._store.config.setdefault(key, {}).update(self._overlay)
-            self._store.data.setdefault(key, {}).update(self._data_overlay)
-            self._overlay.clear()
-            self._data_overlay.clear()
         for action in waiting:
             try:
                 action()
             except Exception as error:  # noqa: BLE001 - the commit is over; it must be finished
                 self._report(key, "what waited for the commit", error)
+        self._forget_views()
+
+    def serve_beside(self) -> None:
+        """The generation answers requests though it is not live. From now on what it publishes
+        goes out and what it sets is kept at once; what its hooks did waits for a commit that
+        does not come, and tasks do not start."""
+        with self._lock:
+            self._is_beside = True
+            self._waiting.clear()
+        self.own.let_through()
+        self._forget_views()
 
     def close(self) -> None:
         """The generation is gone: it can no longer reach anything."""
@@ -101,8 +100,21 @@ class GenerationHost:
             self._generation.live = False
             self._generation.closed = True
             self._waiting.clear()
+        self._forget_views()
         self.cancel_tasks()
         self._patches.remove(self._generation)
+
+    def hook_ended(self, flight: Flight) -> None:
+        """What a hook of a candidate has left running sees the other candidates until the
+        generation goes live or is let go; one of any other sees what is live."""
+        if self._generation.live or self._generation.closed:
+            flight.forget_view()
+        else:
+            self._hooks.append(flight)
+
+    def _forget_views(self) -> None:
+        while self._hooks:
+            self._hooks.pop().forget_view()
 
     def cancel_tasks(self) -> None:
         """Asks every task to end."""
@@ -176,31 +188,30 @@ class GenerationHost:
     def plugin_manager(self) -> Any:
         return self._manager
 
+    def db(self) -> Any:
+        return current_connection(self._database())
+
+    def transaction(self) -> AbstractContextManager[Any]:
+        return self._database().write()
+
     def config(self) -> Mapping[str, Any]:
-        overrides = self._store.config.get(self._generation.key, {})
-        return MappingProxyType({**self._generation.config, **overrides, **self._overlay})
+        return self.own.config()
 
     def set_config(self, key: str, value: Any) -> None:
-        if not self._generation.live:
-            self._overlay[key] = value
-        else:
-            self._store.config.setdefault(self._generation.key, {})[key] = value
+        self.own.set_config(key, value)
 
     def get_data(self, key: str, default: Any) -> Any:
-        kept = self._data_overlay.get(key)
-        if kept is None:
-            kept = self._store.data.get(self._generation.key, {}).get(key)
-        return default if kept is None else json.loads(kept)
+        return self.own.get_data(key, default)
 
     def set_data(self, key: str, value: Any) -> None:
-        target: MutableMapping[str, str] = self._data_overlay
-        if self._generation.live:
-            target = self._store.data.setdefault(self._generation.key, {})
-        target[key] = json.dumps(value)
+        self.own.set_data(key, value)
 
     def publish(self, topic: str, data: Any) -> None:
         check_topic(topic)
         key = self._generation.key
+        if self._is_beside and not self._generation.closed:
+            self._bus.publish(topic, data, key)
+            return
         self._when_live(lambda: self._bus.publish(topic, data, key))
 
     def subscribe(self, topic: str, listener: Callable[..., Any]) -> None:
@@ -216,13 +227,16 @@ class GenerationHost:
                 s for s in self._generation.subscriptions if s != unwanted
             )
 
-    def register_service(self, name: str, provided: Any) -> None:
+    def register_service(self, name: str, provided: Any, version: str) -> None:
+        self._services.refuse_second(name, self._generation.key)
+        self._generation.service_versions[name] = version
         self._generation.services[name] = provided
 
-    def get_service(self, name: str) -> Any:
+    def get_service(self, name: str, version: str) -> Any:
+        wanted = specifier(version)
         if name not in self._generation.services:
-            self._services.provider(name)
-        return ServiceProxy(self._services, name)
+            self._services.provider(name, wanted)
+        return ServiceProxy(self._services, name, wanted=wanted)
 
     def register_command(self, name: str, function: Callable[..., Any], help: str) -> None:
         text = help or (function.__doc__ or "").strip().partition("\n")[0]

@@ -34,6 +34,7 @@ from devserver.runtime.capture_instances import (
     visible,
 )
 from devserver.runtime.capture_weak import WEAK, weak_reduction
+from devserver.runtime.interrupt import HookInterrupted
 from devserver.runtime.modules import ROOT
 from devserver.runtime.release import is_of_plugin
 from devserver.runtime.undisturbed import without_collection
@@ -135,7 +136,9 @@ class Capture:
         except RecursionError:
             if not self._deferred:
                 raise  # the depth may be the chain's and not this object's fault
-        except Exception:  # noqa: BLE001 - a plugin's __reduce__ may raise anything
+        except HookInterrupted:
+            raise
+        except BaseException:  # noqa: BLE001 - a plugin's __reduce__ may raise anything
             pass
         return self.by_reference(value)
 

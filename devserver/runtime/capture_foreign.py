@@ -8,6 +8,8 @@ import types
 from typing import Any
 
 from devserver.runtime.capture_instances import RUNNING, VALUES
+from devserver.runtime.interrupt import HookInterrupted
+from devserver.runtime.kinds import is_a
 from devserver.runtime.release import is_of_plugin
 
 _WAITED_FOR = (asyncio.Lock, asyncio.Event, asyncio.Condition, asyncio.Semaphore, asyncio.Barrier)
@@ -23,7 +25,7 @@ class Foreign:
     def is_uncopyable(self, value: Any) -> bool:
         """True when an object of somebody else's class cannot be copied, because it, or
         something right inside of it, is a lock, a socket, a thread or the like."""
-        if isinstance(value, _WAITED_FOR):
+        if is_a(value, _WAITED_FOR):
             return True
         known = self._known.get(id(value))
         if known is not None:
@@ -36,15 +38,15 @@ class Foreign:
     def _holds_uncopyable(self, value: Any) -> bool:
         try:
             reduced = value.__reduce_ex__(5)
-        except RecursionError:
+        except (RecursionError, HookInterrupted):
             raise
-        except Exception:  # noqa: BLE001 - a library's __reduce__ may raise anything
+        except BaseException:  # noqa: BLE001 - a library's __reduce__ may raise anything
             return True
         state = reduced[2] if isinstance(reduced, tuple) and len(reduced) > 2 else None
         return any(self._part_is_uncopyable(part) for part in _parts_of(state))
 
     def _part_is_uncopyable(self, part: Any) -> bool:
-        if isinstance(part, RUNNING):
+        if is_a(part, RUNNING):
             return True
         return not _is_harmless(part) and self.is_uncopyable(part)
 
@@ -63,8 +65,8 @@ def _parts_of(state: Any) -> list[Any]:
 
 def _is_harmless(part: Any) -> bool:
     """True for a part that says nothing about whether what holds it can be copied."""
-    if isinstance(part, (type, types.FunctionType, types.ModuleType, *VALUES, enum.Enum)):
-        return True
     kind = type(part)
+    if issubclass(kind, (type, types.FunctionType, types.ModuleType, *VALUES, enum.Enum)):
+        return True
     builtin = kind.__module__ == "builtins" and not hasattr(part, "__dict__")
     return builtin or is_of_plugin(kind.__module__)

@@ -16,6 +16,7 @@ from collections import OrderedDict, defaultdict, deque
 from typing import Any
 
 from devserver.runtime import release
+from devserver.runtime.kinds import is_a
 from devserver.sdk.plugin import BasePlugin
 
 VALUES = (
@@ -65,11 +66,11 @@ def instance_reduction(value: Any, reduced: Any) -> tuple[Any, ...]:
     if not (callable(function) and isinstance(arguments, tuple)):
         raise TypeError("__reduce_ex__ must give a function and its arguments")
     kind = type(value)
-    fields = getattr(kind, "_fields", None) if isinstance(value, tuple) else None
+    fields = getattr(kind, "_fields", None) if issubclass(kind, tuple) else None
     if fields and function is copyreg.__newobj__ and len(arguments) == len(fields) + 1:  # type: ignore[attr-defined]
         function = release.record
         arguments = (kind, dict(zip(fields, arguments[1:], strict=True)))
-    if isinstance(value, BaseException) and function is kind:
+    if issubclass(kind, BaseException) and function is kind:
         # Its own `__init__` may ask for other arguments than it passed on.
         function, arguments = release.raised, (kind, value.args)
     if setter is None and (state is not None or dataclasses.is_dataclass(kind)):
@@ -113,15 +114,16 @@ def _scalars_in(state: Any) -> dict[str, Any]:
 def _is_scalar(value: Any) -> bool:
     if type(value) is tuple:
         return all(type(part) in _SCALARS for part in value)
-    return type(value) in _SCALARS or isinstance(value, enum.Enum)
+    return type(value) in _SCALARS or is_a(value, enum.Enum)
 
 
 def visible(value: Any) -> Any:
     """What can be seen of the run-time state of something that cannot be copied."""
-    if isinstance(value, queue.Queue):
+    kind = type(value)  # an object may say anything of its class
+    if issubclass(kind, queue.Queue):
         return list(value.queue)
-    if isinstance(value, queue.SimpleQueue):
+    if issubclass(kind, queue.SimpleQueue):
         return value.qsize()
-    if isinstance(value, threading.Event):
+    if issubclass(kind, threading.Event):
         return value.is_set()
     return None

@@ -16,6 +16,7 @@ from types import (
 )
 from typing import Any
 
+from devserver.runtime.kinds import is_a
 from devserver.runtime.modules import ModuleTable
 from devserver.runtime.ownership import belongs, table_of_namespace
 
@@ -30,7 +31,7 @@ def chain_text(
     end = next((i for i, thing in enumerate(path) if _is_part(thing, table)), len(path) - 1)
     path = path[: end + 1]
     name, at = root, 0
-    while at < end and (at == 0 or isinstance(path[at], dict)):
+    while at < end and (at == 0 or is_a(path[at], dict)):
         name += _step(path, at, is_attribute=at == 0 or path[at] is _dict_of(path[at - 1]))
         at += 1
     words = [name]
@@ -56,18 +57,18 @@ def place_in(frame: FrameType) -> str:
 
 def _is_part(thing: object, table: ModuleTable | None) -> bool:
     code = (FunctionType, MethodType, functools.partial, type, ModuleType)
-    return table is not None and isinstance(thing, code) and belongs(thing, table)
+    return table is not None and is_a(thing, code) and belongs(thing, table)
 
 
 def _is_passage(path: list[Any], i: int) -> bool:
     """What only leads from an object to what is in it."""
     thing = path[i]
-    return isinstance(thing, CellType) or (i > 0 and thing is _dict_of(path[i - 1]))
+    return is_a(thing, CellType) or (i > 0 and thing is _dict_of(path[i - 1]))
 
 
 def _dict_of(thing: object) -> object:
     """The namespace of an object where it has one; never runs its code."""
-    if isinstance(thing, type) or type(thing) is dict:
+    if is_a(thing, type) or type(thing) is dict:
         return None
     try:
         return object.__getattribute__(thing, "__dict__")
@@ -78,36 +79,36 @@ def _dict_of(thing: object) -> object:
 def _step(path: list[Any], i: int, *, is_attribute: bool) -> str:
     """How `path[i]` leads to the next: `.name`, `['key']`, `[3]`, or nothing that has a name."""
     thing, child = path[i], path[i + 1]
-    if isinstance(thing, dict):
+    if is_a(thing, dict):
         found = next((k for k, v in list(thing.items()) if v is child), None)
         if found is None:
             return "" if child not in (*thing,) else " (as a key)"
-        return f".{found}" if is_attribute and isinstance(found, str) else f"[{_short(found)}]"
-    if isinstance(thing, (list, tuple, deque)):
+        return f".{found}" if is_attribute and is_a(found, str) else f"[{_short(found)}]"
+    if is_a(thing, (list, tuple, deque)):
         return next((f"[{n}]" for n, each in enumerate(list(thing)) if each is child), "")
     namespace = _dict_of(thing)
-    if isinstance(namespace, Mapping) and namespace is not child:
+    if is_a(namespace, Mapping) and namespace is not child:
         return next((f".{n}" for n, v in list(namespace.items()) if v is child), "")
     return ""
 
 
 def _short(key: object) -> str:
-    if not isinstance(key, (str, bytes, int, float, bool, type(None))):
+    if not is_a(key, (str, bytes, int, float, bool, type(None))):
         return f"{type(key).__name__} as key"
     text = repr(key)
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
 def _words(thing: Any) -> str:
-    if isinstance(thing, type):
+    if is_a(thing, type):
         return f"class {thing.__module__}.{thing.__qualname__}"
-    if isinstance(thing, ModuleType):
+    if is_a(thing, ModuleType):
         return f"module {thing.__name__}"
-    if isinstance(thing, FunctionType):
+    if is_a(thing, FunctionType):
         return f"function {thing.__module__}.{thing.__qualname__}"
-    if isinstance(thing, MethodType):
+    if is_a(thing, MethodType):
         return f"method {thing.__func__.__module__}.{thing.__func__.__qualname__}"
-    if isinstance(thing, (CoroutineType, GeneratorType)):
+    if is_a(thing, CoroutineType) or is_a(thing, GeneratorType):
         return f"{type(thing).__name__} {thing.__qualname__}"
     if type(thing) in (list, tuple, dict, set, frozenset, deque):
         return type(thing).__name__

@@ -1,57 +1,84 @@
-"""Runs a plugin's command with arguments that come as text or JSON."""
+"""Runs a plugin's command, and tells what it takes."""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Mapping
+import logging
+import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
-from devserver.core.errors import DevServerError
-from devserver.runtime.gate import as_current_work
+from devserver.core.errors import PluginHookFailed
+from devserver.runtime.arguments import described, fitted
 from devserver.runtime.generation import Command
+from devserver.runtime.limited import LimitedWork
 from devserver.runtime.loop import PluginLoop
-from devserver.runtime.signatures import signature_of
+
+_log = logging.getLogger("devserver.plugins")
+_TO_DESCRIBE = 2.0  # seconds
 
 
-class BadArguments(DevServerError):
-    """The arguments do not fit the command's signature."""
+def run_command(
+    command: Command,
+    arguments: Mapping[str, Any],
+    loop: PluginLoop,
+    *,
+    plugin: str,
+    caller_left: Callable[[], bool],
+) -> Any:
+    """What the command returns; a coroutine is awaited on the plugin loop. Arguments are turned
+    into what the signature is annotated with.
 
-
-def run_command(command: Command, arguments: Mapping[str, Any], loop: PluginLoop) -> Any:
-    """What the command returns; a coroutine is awaited on the plugin loop.
-
-    Arguments are turned into what the signature is annotated with. Raises BadArguments, or
-    whatever the command raises.
+    Raises BadArguments, whatever the command raises, or PluginHookFailed: for one that tried to
+    end the process, and for one that was ended because its caller had left.
     """
-    fitted = _fit(command, arguments)
-    answer = command.function(**fitted)
-    if inspect.isawaitable(answer):
-        return loop.submit(as_current_work, answer).result()
-    return answer
 
+    def run() -> Any:
+        fit = fitted(command.name, command.function, arguments)
+        return command.function(*fit.args, **fit.kwargs)
 
-def _fit(command: Command, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    signature = signature_of(command.function)
+    # It may take as long as whoever asked for it waits.
+    work = LimitedWork(loop, f"command-{plugin}.{command.name}", gives_up=caller_left)
     try:
-        signature.bind(**arguments)
-    except TypeError as error:
-        raise BadArguments(
-            f"command {command.name!r}: {error}", hint=f"its arguments: {signature}"
-        ) from None
-    fitted = {}
-    for name, value in arguments.items():
-        parameter = signature.parameters.get(name)
-        annotation = inspect.Parameter.empty if parameter is None else parameter.annotation
-        if annotation is inspect.Parameter.empty or isinstance(annotation, str):
-            fitted[name] = value
-            continue
-        try:
-            fitted[name] = TypeAdapter(annotation).validate_python(value)
-        except ValidationError as error:
-            raise BadArguments(
-                f"command {command.name!r}: {name}: {error.errors()[0]['msg']}",
-                hint=f"its arguments: {signature}",
-            ) from None
-    return fitted
+        return work.call(run, plugin=plugin, label=f"command {command.name}", timeout=math.inf)
+    except PluginHookFailed as failure:
+        cause = failure.__cause__
+        if isinstance(cause, Exception):
+            raise cause from None
+        if failure.code == "RUN002" and caller_left():
+            failure = _ended(command, plugin)
+            _log.warning(failure.message)
+            raise failure from cause
+        raise
+    finally:
+        work.close()
+
+
+def _ended(command: Command, plugin: str) -> PluginHookFailed:
+    return PluginHookFailed(
+        f"command {command.name!r} of {plugin!r} was ended: whoever asked for it has left",
+        plugin=plugin,
+        hook=f"command {command.name}",
+        code="RUN002",
+    )
+
+
+def describe_command(command: Command, loop: PluginLoop, *, plugin: str) -> dict[str, Any]:
+    """`{name, help, parameters}`, with `described` for the two; `problem` says why it cannot be
+    told what the command takes."""
+    work = LimitedWork(loop, f"command-{plugin}.{command.name}")
+    try:
+        label = f"signature of {command.name}"
+        told = work.call(
+            described, command.function, plugin=plugin, label=label, timeout=_TO_DESCRIBE
+        )
+    except PluginHookFailed as failure:
+        return {
+            "name": command.name,
+            "help": command.help,
+            "parameters": [],
+            "problem": failure.message,
+        }
+    finally:
+        work.close()
+    written = told["help"].startswith(command.help)  # then that is the first line of it
+    return {"name": command.name, **told, "help": told["help"] if written else command.help}

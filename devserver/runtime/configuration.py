@@ -3,17 +3,43 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from types import MappingProxyType
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import yaml
 
+from devserver.core.config_layers import (
+    DEFAULTS,
+    ENVIRONMENT,
+    PLUGIN,
+    PLUGIN_ENVIRONMENT,
+    PROJECT,
+    ConfigLayer,
+    LayeredConfig,
+    line_of,
+)
 from devserver.core.diagnostics import Diagnostic, Severity
 from devserver.core.manifest import Manifest
 from devserver.core.names import normalise
-from devserver.core.source import PluginSource
+from devserver.core.source import PluginSource, digest_of
 from devserver.runtime.project import Project
+
+PLUGINS_FILE = "config/plugins.yaml"
+ENVIRONMENTS_FILE = "config/environments.yaml"
+_MANIFEST = "manifest.json"
+
+
+_STAGES = frozenset({"development", "production", "staging", "test", "testing"})
+"""Environments that are known without being named in config/environments.yaml."""
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A file of the project, as it was when it was last in order."""
+
+    value: Mapping[str, Any] = field(default_factory=dict)
+    content: bytes = b""
 
 
 class Configuration:
@@ -25,77 +51,120 @@ class Configuration:
 
     def __init__(self, project: Project) -> None:
         self._project = project
-        self._plugins: Mapping[str, Any] = {}
-        self._environments: Mapping[str, Any] = {}
+        self._plugins = _File()
+        self._environments = _File()
         self.environment = os.environ.get("SYSCTL_ENV", "development")
 
     def read(self) -> tuple[Diagnostic, ...]:
         """Reads the project's files anew; an invalid one keeps its former content and is told."""
-        problems: list[Diagnostic] = []
-        folder = self._project.root / "config"
-        files = (("_plugins", "plugins.yaml"), ("_environments", "environments.yaml"))
-        for attribute, name in files:
-            try:
-                content = (folder / name).read_bytes()
-            except FileNotFoundError:
-                setattr(self, attribute, {})
-                continue
-            except OSError as error:
-                problems.append(_problem(f"config/{name}", f"cannot be read: {error.strerror}"))
-                continue
-            value, problem = _mapping(content, f"config/{name}")
-            if problem is None and name == "environments.yaml":
-                problem = _misshapen(value, f"config/{name}")
-            if problem is None:
-                setattr(self, attribute, value)
-            else:
-                problems.append(problem)
-        return tuple(problems)
+        self._plugins, about_plugins = self._read_file(PLUGINS_FILE, self._plugins)
+        self._environments, more = self._read_file(ENVIRONMENTS_FILE, self._environments)
+        return (*about_plugins, *more)
+
+    def sections(self) -> dict[str, dict[str, Any]]:
+        """Key → layer → what the project's files have for a plugin, in this environment."""
+        found: dict[str, dict[str, Any]] = {}
+        for layer, _, _, section, _ in self._project_layers():
+            for plugin, values in section.items() if isinstance(section, Mapping) else ():
+                if values is not None and values != {}:
+                    found.setdefault(normalise(str(plugin)), {}).setdefault(layer, values)
+        return found
 
     def effective(
-        self, source: PluginSource, manifest: Manifest
-    ) -> tuple[Mapping[str, Any], tuple[Diagnostic, ...]]:
-        """The plugin's configuration, and what is wrong with its own layers."""
-        merged: dict[str, Any] = {
-            key: option.default
-            for key, option in manifest.configuration.items()
-            if option.default is not None
-        }
+        self, source: PluginSource, manifest: Manifest, depends: Iterable[str] = ()
+    ) -> tuple[LayeredConfig, tuple[Diagnostic, ...]]:
+        """The plugin's configuration, and what is wrong with its own layers. `depends` are
+        further files that it is made of, relative to the project."""
+        layers = [_defaults(source, manifest)]
         problems: list[Diagnostic] = []
-        for name in ("config/default.yaml", f"config/{self.environment}.yaml"):
-            file = None if source.single_file else source.files.get(name)
+        for name, relative in self._own_files():
+            file = None if source.single_file else source.files.get(relative)
             if file is not None:
-                value, problem = _mapping(file.content, source.project_path(name), source.name)
-                merged.update(value)
+                place = source.project_path(relative)
+                value, problem = _mapping(file.content, place, source.name)
+                layers.append(
+                    ConfigLayer(name=name, values=value, file=place, content=file.content)
+                )
                 problems += [problem] if problem else []
-        for section, where, path in self._project_layers():
-            value, problem = _for_plugin(section, source.name, where, path)
-            merged.update(value)
+        for name, file_name, path, section, content in self._project_layers():
+            key, value, problem = _for_plugin(section, source.name, file_name, path)
+            if problem is not None:
+                problem = replace(problem, line=line_of(content, (*path, key)))
+            layers.append(
+                ConfigLayer(
+                    name=name, values=value, file=file_name, path=(*path, key), content=content
+                )
+            )
             problems += [problem] if problem else []
-        return MappingProxyType(merged), tuple(problems)
+        digests = {path: self._digest_of(path) for path in depends}
+        return LayeredConfig(layers, digests), tuple(problems)
 
-    def _project_layers(self) -> Iterator[tuple[Any, str, tuple[str, ...]]]:
-        """The project's mappings of plugin to configuration: each with its file, and the keys
-        that lead to it there."""
-        yield self._plugins, "config/plugins.yaml", ()
-        environment = self._environments.get(self.environment)
+    def is_layer(self, relative: str) -> bool:
+        """True for a file of a plugin that is nothing but one of its layers, in whichever
+        environment."""
+        folder, _, name = relative.rpartition("/")
+        known = {"default", self.environment, *_STAGES, *map(str, self._environments.value)}
+        return folder == "config" and name.endswith(".yaml") and name[:-5] in known
+
+    def _own_files(self) -> tuple[tuple[str, str], ...]:
+        return (
+            (PLUGIN, "config/default.yaml"),
+            (PLUGIN_ENVIRONMENT, f"config/{self.environment}.yaml"),
+        )
+
+    def _read_file(self, name: str, former: _File) -> tuple[_File, tuple[Diagnostic, ...]]:
+        try:
+            content = (self._project.root / name).read_bytes()
+        except FileNotFoundError:
+            return _File(), ()
+        except OSError as error:
+            return former, (_problem(name, f"cannot be read: {error.strerror}"),)
+        value, problem = _mapping(content, name)
+        if problem is None and name == ENVIRONMENTS_FILE:
+            problem = _misshapen(value, name, content)
+        return (_File(value, content), ()) if problem is None else (former, (problem,))
+
+    def _project_layers(self) -> Iterator[tuple[str, str, tuple[str, ...], Any, bytes]]:
+        """The project's mappings of plugin to configuration: each with its layer, its file, the
+        keys that lead to it there, and the file's content."""
+        yield PROJECT, PLUGINS_FILE, (), self._plugins.value, self._plugins.content
+        environment = self._environments.value.get(self.environment)
         if isinstance(environment, Mapping):
-            path = (self.environment, "plugins")
-            yield environment.get("plugins"), "config/environments.yaml", path
+            path, content = (self.environment, "plugins"), self._environments.content
+            yield ENVIRONMENT, ENVIRONMENTS_FILE, path, environment.get("plugins"), content
+
+    def _digest_of(self, path: str) -> str | None:
+        try:
+            return digest_of((self._project.root / path).read_bytes())
+        except (OSError, ValueError):
+            return None
+
+
+def _defaults(source: PluginSource, manifest: Manifest) -> ConfigLayer:
+    file = source.files.get(_MANIFEST)
+    return ConfigLayer(
+        name=DEFAULTS,
+        values={key: option.default for key, option in manifest.configuration.items()},
+        file=None if file is None else source.project_path(_MANIFEST),
+        path=("configuration",),
+        below=("default",),
+        content=b"" if file is None else file.content,
+    )
 
 
 def _for_plugin(
     section: Any, name: str, file: str, path: tuple[str, ...]
-) -> tuple[Mapping[str, Any], Diagnostic | None]:
+) -> tuple[str, Mapping[str, Any], Diagnostic | None]:
+    """How the file spells the plugin, what it says of it, and what is wrong with that."""
     if not isinstance(section, Mapping):
-        return {}, None
+        return name, {}, None
     for key, value in section.items():
         if normalise(str(key)) != normalise(name) or value is None:
             continue
         if isinstance(value, Mapping):
-            return value, None
-        return {}, _no_mapping(file, (*path, str(key)), value, name)
-    return {}, None
+            return str(key), value, None
+        return str(key), {}, _no_mapping(file, (*path, str(key)), value, name)
+    return name, {}, None
 
 
 def _mapping(
@@ -120,14 +189,16 @@ def _mapping(
     return value, None
 
 
-def _misshapen(environments: Mapping[str, Any], file: str) -> Diagnostic | None:
+def _misshapen(environments: Mapping[str, Any], file: str, content: bytes) -> Diagnostic | None:
     """What is wrong above the level of the single plugin."""
     for name, environment in environments.items():
         if environment is not None and not isinstance(environment, Mapping):
-            return _no_mapping(file, (str(name),), environment)
+            told = _no_mapping(file, (str(name),), environment)
+            return replace(told, line=line_of(content, (str(name),)))
         plugins = None if environment is None else environment.get("plugins")
         if plugins is not None and not isinstance(plugins, Mapping):
-            return _no_mapping(file, (str(name), "plugins"), plugins)
+            told = _no_mapping(file, (str(name), "plugins"), plugins)
+            return replace(told, line=line_of(content, (str(name), "plugins")))
     return None
 
 

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import contextvars
+import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from functools import partial
+from itertools import chain
 from typing import IO, TYPE_CHECKING, Any
 
-from devserver.core.errors import PluginUnavailable
+from devserver.core.errors import CommitFailed, DatabaseUnavailable, PluginUnavailable
 from devserver.core.names import RESERVED
+from devserver.runtime.canary import Share
 from devserver.runtime.gate import CURRENT, FROM_OURSELVES, Flight, Gate
 from devserver.runtime.pages import plain_error
 from devserver.runtime.registry import PluginRecord, Registry
 from devserver.runtime.routes import mount_point
 from devserver.runtime.streams import OpenStream
 from devserver.runtime.uploads import UploadFailed, take_in
+from devserver.runtime.work_database import SCOPE, WorkScope
+from devserver.sdk.permissions import CALLER
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+CALLER_KEY = "devserver.caller"
+"""The environ key of a function that tells who asks; without it everybody may do everything."""
 
 
 class Dispatcher:
@@ -45,14 +54,20 @@ class Dispatcher:
         # A context of its own: what a request sets there does not stay with its connection.
         context = contextvars.copy_context()
         context.run(FROM_OURSELVES.set, partial(self._from_ourselves, environ))
-        return context.run(self._serve, context, environ, start_response)
+        if CALLER_KEY in environ:
+            context.run(CALLER.set, environ[CALLER_KEY])
+        scope = WorkScope()
+        context.run(SCOPE.set, scope)
+        return context.run(self._serve, context, scope, environ, start_response)
 
     def _serve(
         self,
         context: contextvars.Context,
+        scope: WorkScope,
         environ: WSGIEnvironment,
         start_response: StartResponse,
     ) -> Iterable[bytes]:
+        begun = time.monotonic()
         key, rest = mount_point(environ.get("PATH_INFO", ""))
         record = None if key in RESERVED else self._registry.view.find(key)
         if record is None:
@@ -60,10 +75,10 @@ class Dispatcher:
         segment = environ["PATH_INFO"].lstrip("/").partition("/")[0]
         body: IO[bytes] | None = None
         try:
-            if record.generation is not None:
+            if record.answering is not None or record.awaits_use:
                 body = take_in(environ)
             label = f"{environ.get('REQUEST_METHOD')} {environ.get('PATH_INFO')}"
-            flight = self._gate.enter(key, label)
+            flight, share = self._gate.enter_with_share(key, label, environ)
         except PluginUnavailable as error:
             _close(body)
             now = self._registry.view.find(key) or record
@@ -80,7 +95,9 @@ class Dispatcher:
         if body is not None:
             below["wsgi.input"] = body
         CURRENT.set(flight)
-        return _Answer(self._gate, flight, context, below, start_response, body)
+        return _Answer(
+            self._gate, flight, context, scope, below, start_response, body, begun, share
+        )
 
     def _unavailable(
         self,
@@ -89,9 +106,12 @@ class Dispatcher:
         environ: WSGIEnvironment,
         start_response: StartResponse,
     ) -> Iterable[bytes]:
+        what = f"plugin {record.name!r} is {record.status}: {record.reason}"
+        if record.generation is not None:
+            what = f"plugin {record.name!r} was put into service without its routes"
         answer = plain_error(
             503,
-            f"plugin {record.name!r} is {record.status}: {record.reason}",
+            what,
             hint=error.hint or _way_out(record),
             accept=environ.get("HTTP_ACCEPT", ""),
             diagnostics=[d.to_json() for d in record.diagnostics],
@@ -101,8 +121,9 @@ class Dispatcher:
 
 
 def _way_out(record: PluginRecord) -> str:
-    if record.withheld:
-        return f"`sysctl plugins enable {record.name}` puts it into service"
+    if record.withheld or not record.routed:
+        what = "it" if record.routed else "them"
+        return f"`sysctl plugins enable {record.name}` puts {what} into service"
     return "fix what the diagnostics say and save; it is then tried again"
 
 
@@ -133,52 +154,106 @@ class _Answer:
         gate: Gate,
         flight: Flight,
         context: contextvars.Context,
+        scope: WorkScope,
         environ: WSGIEnvironment,
         start_response: StartResponse,
         body: IO[bytes] | None,
+        begun: float,
+        share: Share | None,
     ) -> None:
+        self._begun = begun
+        self._is_timed = False
         self._gate = gate
         self._flight = flight
         self._context = context
         self._received = body
+        self._share = share
         self._parts: Iterable[bytes] = ()
         self._start_response = start_response
         self._has_length = False
         self._closed = False
+        self._scope = scope
+        self._failed = False
+        self._is_settled = False
+        self._head: Any = ()
+        self._written: list[bytes] = []
         try:
             app = flight.generation.app
             flight.generation.counters.requests += 1
             if app is not None:
                 self._parts = app.wsgi_app(environ, self._start)
+            self._settle(environ)
         except BaseException:  # whatever ends the request, its flight ends with it
             _close(body)
+            self._failed = True
             self._end_flight()
             raise
         self._stream = OpenStream(
-            self._parts,
+            chain(self._written, self._parts) if self._written else self._parts,
             context=context,
             client=environ.get("werkzeug.socket"),
             ends_early=lambda: not self._has_length,
         )
 
     def _start(self, status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
+        self._failed = status.startswith("5")
         self._has_length = any(name.lower() == "content-length" for name, _ in headers)
-        return self._start_response(status, headers, *rest)
+        if self._share is not None:
+            headers = [*headers, *self._share.headers]
+        if self._is_settled:  # an application that begins with its first part
+            return self._start_response(status, headers, *rest)
+        self._head = (status, headers, *rest)
+        return self._written.append
+
+    def _settle(self, environ: WSGIEnvironment) -> None:
+        """Commits before the client is told that it went well; then the headers are given."""
+        try:
+            if self._head:
+                self._scope.settle(failed=self._failed)
+        except (DatabaseUnavailable, CommitFailed) as error:
+            answer = plain_error(
+                503 if isinstance(error, DatabaseUnavailable) else 500,
+                f"what the request wrote to the database is lost: {error.message}",
+                hint=error.hint,
+                accept=environ.get("HTTP_ACCEPT", ""),
+            )
+            close = getattr(self._parts, "close", None)
+            if close is not None:
+                close()
+            self._written.clear()
+            self._parts = answer(environ, self._start)
+        self._is_settled = True
+        if self._head:
+            self._count()
+            self._start_response(*self._head)
+
+    def _count(self) -> None:
+        if self._share is not None:
+            self._share.done(failed=self._failed)
 
     def __iter__(self) -> Iterator[bytes]:
         flight = self._flight
         for part in self._stream:
             if flight.stream is None:
+                self._time()
                 # First the one, then the other: who counts both never sees none.
                 flight.stream = self._stream
                 flight.generation.streams[flight.id] = flight
                 self._gate.leave(flight)
             yield part
 
+    def _time(self) -> None:
+        """The answer is on its way; the wait for a reload counts, what a stream sends does not."""
+        if not self._is_timed:
+            self._is_timed = True
+            taken = time.monotonic() - self._begun
+            self._flight.generation.counters.latency.observe(taken)
+
     def close(self) -> None:
         if self._closed:
             return
         self._closed = True
+        self._time()
         self._stream.close()
         try:
             close = getattr(self._parts, "close", None)
@@ -189,6 +264,9 @@ class _Answer:
             self._end_flight()
 
     def _end_flight(self) -> None:
+        self._count()
+        with suppress(DatabaseUnavailable, CommitFailed):  # what a stream did; its answer is out
+            self._scope.end(failed=self._failed)
         self._flight.stream = None
         self._flight.generation.streams.pop(self._flight.id, None)
         self._gate.leave(self._flight)

@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any
 
 from devserver.core.errors import DevServerError
+from devserver.runtime.kinds import is_a
 from devserver.runtime.modules import ModuleTable
 from devserver.sdk.plugin import BasePlugin
 
@@ -48,7 +49,7 @@ def _classes(module: ModuleType, package: str) -> list[type[BasePlugin]]:
     found = {
         value
         for value in vars(module).values()
-        if isinstance(value, type)
+        if is_a(value, type)
         and issubclass(value, BasePlugin)
         and f"{value.__module__}.".startswith(f"{package}.")
         and not inspect.isabstract(value)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from devserver.runtime.capture import Capture
+from devserver.runtime.interrupt import HookInterrupted
 
 _ATTEMPTS = ((True, False), (False, False), (False, True))
 """Whether structural, whether deferred."""
@@ -53,7 +54,9 @@ def fingerprint(
         except _TooLarge:
             if limit is not None:
                 return OTHER
-        except Exception:  # noqa: BLE001 - a plugin's __reduce__ may raise anything
+        except HookInterrupted:
+            raise
+        except BaseException:  # noqa: BLE001 - a plugin's __reduce__ may raise anything
             continue
         else:
             return bytes([attempt]) + digest.result()

@@ -8,17 +8,18 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from devserver.core.config_layers import LayeredConfig
 from devserver.core.manifest import Manifest
 from devserver.core.names import normalise
 from devserver.core.source import PluginSource
+from devserver.runtime.latency import Latency
 from devserver.runtime.ledger import Ledger
 from devserver.runtime.modules import ModuleTable
 
 if TYPE_CHECKING:
-    from flask import Flask
-
     from devserver.runtime.gate import Flight, Hold
-    from devserver.runtime.routes import RouteEntry
+    from devserver.runtime.route_list import RouteEntry
+    from devserver.runtime.routes import PluginApp
     from devserver.sdk.health import HealthStatus
     from devserver.sdk.plugin import BasePlugin
 
@@ -41,9 +42,14 @@ class Subscription:
 
     def matches(self, topic: str) -> bool:
         """True for the topic itself, and for those below a wildcard."""
-        if self.topic == "*" or self.topic == topic:
+        return self.covers(self.topic, topic)
+
+    @staticmethod
+    def covers(pattern: str, topic: str) -> bool:
+        """True where a subscription to `pattern` gets an event of `topic`."""
+        if pattern in ("*", topic):
             return True
-        return self.topic.endswith(".*") and topic.startswith(self.topic[:-1])
+        return pattern.endswith(".*") and topic.startswith(pattern[:-1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +67,20 @@ class Counters:
 
     requests: int = 0
     errors: int = 0
+    latency: Latency = field(default_factory=Latency)
 
 
 @dataclass(eq=False, kw_only=True)
 class Generation:
     """Built by a transaction; immutable in what matters once it is published, but for what the
-    plugin registers at run time. `flights` is the work inside, `hold` what new work waits at.
+    plugin registers at run time, and its configuration. `flights` is the work inside, `hold` what
+    new work waits at.
 
-    `candidate` is the static analysis of `source` (opaque here), `extra` the import names of
-    modules that belong to the table but were loaded lazily. `stopped` is True once the hooks on
-    the way out have run.
+    `config` is without the overrides of run time. `candidate` is the static analysis of `source`
+    (opaque here), `extra` the import names of modules that belong to the table but were loaded
+    lazily. `stopped` is True once the hooks on the way out have run. `company` are the
+    generations of a canary, itself included: what work inside calls of them it finds there.
+    Empty for any other.
     """
 
     source: PluginSource
@@ -78,15 +88,16 @@ class Generation:
     candidate: Any
     number: int
     table: ModuleTable
-    config: Mapping[str, Any]
+    config: LayeredConfig
     counters: Counters = field(default_factory=Counters)
     ledger: Ledger = field(default_factory=Ledger)
     plugin: BasePlugin | None = None
     host: Any = None
-    app: Flask | None = None
+    app: PluginApp | None = None
     routes: tuple[RouteEntry, ...] = ()
     permissions: tuple[Any, ...] = ()
     services: dict[str, Any] = field(default_factory=dict)
+    service_versions: dict[str, str] = field(default_factory=dict)
     subscriptions: tuple[Subscription, ...] = ()
     commands: dict[str, Command] = field(default_factory=dict)
     connections: dict[str, Any] = field(default_factory=dict)
@@ -102,6 +113,7 @@ class Generation:
     live: bool = False
     stopped: bool = False
     closed: bool = False
+    company: Mapping[str, Generation] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -119,6 +131,7 @@ class Generation:
         """It is about to register anew what it offers."""
         self.subscriptions = ()
         self.services.clear()
+        self.service_versions.clear()
         self.commands.clear()
 
     @property

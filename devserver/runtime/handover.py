@@ -18,6 +18,7 @@ from devserver.runtime.capture import Capture
 from devserver.runtime.capture_functions import digest_of
 from devserver.runtime.capture_instances import RUNNING
 from devserver.runtime.generation import Generation
+from devserver.runtime.kinds import is_a, module_of
 from devserver.runtime.release import is_of_plugin
 from devserver.sdk.plugin import BasePlugin
 
@@ -31,9 +32,9 @@ def is_resource(value: Any, capture: Capture) -> bool:
     """True for what goes by reference and does not bind the generation that made it: its code,
     its instances, a thread that runs it."""
     kind = type(value)
-    if issubclass(kind, _NO_RESOURCE) or is_of_plugin(kind.__module__):
+    if issubclass(kind, _NO_RESOURCE) or is_of_plugin(module_of(kind)):
         return False
-    if str(kind.__module__).startswith("devserver.") or not capture.passes(value):
+    if module_of(kind).startswith("devserver.") or not capture.passes(value):
         return False
     parts = gc.get_referents(value)
     for part in list(parts):
@@ -45,7 +46,7 @@ def is_resource(value: Any, capture: Capture) -> bool:
 def _binds_generation(part: Any) -> bool:
     if issubclass(type(part), (type, types.FunctionType, types.MethodType)):
         return is_of_plugin(getattr(part, "__module__", None))
-    return isinstance(part, BasePlugin) or is_of_plugin(type(part).__module__)
+    return is_a(part, BasePlugin) or is_of_plugin(module_of(type(part)))
 
 
 def is_ended_by(generation: Generation, place: str, value: Any) -> bool:
@@ -76,12 +77,13 @@ def is_made_anew(old: type, new: type, name: str) -> bool:
     return bool(before) and before != _makings(new, "__init__", name)
 
 
-def reads(kind: type, method: str, place: str) -> bool:
+def reads(kind: type, method: str, place: str, *, by_text: bool = True) -> bool:
     """True when the code of `method`, or of methods of the class that it names, reads an
-    attribute of that name of anything (or the global of that name, where `place` is one), or has
-    its name as text (`getattr(self, "items")`)."""
+    attribute of that name of anything (or the global of that name, where `place` is one), or,
+    `by_text`, has its name as text (`getattr(self, "items")`)."""
     name = place.rpartition(GLOBAL)[2]
-    loads = (*_LOADS, "LOAD_CONST", *(("LOAD_GLOBAL",) if name != place else ()))
+    texts = ("LOAD_CONST",) if by_text else ()
+    loads = (*_LOADS, *texts, *(("LOAD_GLOBAL",) if name != place else ()))
     return any(
         i.opname in loads and i.argval == name
         for code in _codes(kind, method)

@@ -21,6 +21,7 @@ from typing import Any
 
 from devserver.runtime.chains import chain_text, place_in
 from devserver.runtime.interrupt import stack_of_task
+from devserver.runtime.kinds import is_a
 from devserver.runtime.live import Watched
 from devserver.runtime.modules import ModuleTable
 from devserver.runtime.ownership import table_of, table_of_namespace
@@ -109,7 +110,7 @@ class _Search:
         self._anchors = anchors
         self._namespaces = {id(vars(m)): n for n, m in _modules()}
         self._modules = {id(m): n for n, m in _modules()}
-        spaces = [vars(part) for part in parts if isinstance(part, ModuleType)]
+        spaces = [vars(part) for part in parts if is_a(part, ModuleType)]
         self._toward: dict[int, tuple[Any, Any]] = {id(o): (o, None) for o in [*parts, *spaces]}
         self._layer: list[Any] = [*parts, *spaces]
         self._own = {id(parts), id(spaces), id(self._toward), id(vars(self))}
@@ -151,17 +152,17 @@ class _Search:
         """What this search itself made, and what the interpreter makes for it."""
         if id(thing) in self._own or thing is self:
             return True
-        if isinstance(thing, tuple) and len(thing) == 2 and self._toward.get(id(thing[0])) is thing:
+        if is_a(thing, tuple) and len(thing) == 2 and self._toward.get(id(thing[0])) is thing:
             return True
-        return isinstance(thing, (FrameType, CodeType)) and not table_of(thing)
+        return is_a(thing, (FrameType, CodeType)) and not table_of(thing)
 
     def _root(self, thing: Any) -> str | None:
         name = self._anchors.get(id(thing)) or self._namespaces.get(id(thing))
-        if name is None and isinstance(thing, ModuleType):
+        if name is None and is_a(thing, ModuleType):
             name = self._modules.get(id(thing))
-        if name is None and isinstance(thing, threading.Thread) and thing.is_alive():
+        if name is None and is_a(thing, threading.Thread) and thing.is_alive():
             name = f"thread {thing.name!r}"
-        if name is None and isinstance(thing, asyncio.Task) and not thing.done():
+        if name is None and is_a(thing, asyncio.Task) and not thing.done():
             name = f"task {thing.get_name()!r}"
         return name
 
@@ -228,15 +229,15 @@ def _exit_functions() -> list[Any]:
 
 
 def _modules() -> list[tuple[str, ModuleType]]:
-    return [(n, m) for n, m in list(sys.modules.items()) if isinstance(m, ModuleType)]
+    return [(n, m) for n, m in list(sys.modules.items()) if is_a(m, ModuleType)]
 
 
 def _kind(path: list[Any]) -> str:
     for thing in path:
-        if isinstance(thing, threading.Thread):
+        if is_a(thing, threading.Thread):
             return "thread"
-        if isinstance(thing, asyncio.Task):
+        if is_a(thing, asyncio.Task):
             return "task"
-        if isinstance(thing, logging.Handler):
+        if is_a(thing, logging.Handler):
             return "log handler"
     return "reference"

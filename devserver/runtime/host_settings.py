@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -26,13 +26,45 @@ class ServerSettings(_Part):
     allowed_origins: tuple[str, ...] = ()
 
 
+class TokenSettings(_Part):
+    """One token of somebody else's: the SHA-256 of it (64 hexadecimal digits), never itself."""
+
+    name: str = Field(min_length=1)
+    sha256: str = Field(pattern="^[0-9a-fA-F]{64}$")
+    permissions: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+
+
+class AuthSettings(_Part):
+    """Who may do what, beside the developer."""
+
+    tokens: tuple[TokenSettings, ...] = ()
+
+
+class HealthSettings(_Part):
+    """How often every plugin is asked for its health (0: only when somebody wants to know), and
+    what an answer may take, in seconds."""
+
+    interval: float = Field(default=10.0, ge=0, le=86_400)
+    timeout: float = Field(default=2.0, gt=0, le=600)
+
+
+class PackageSettings(_Part):
+    """What a ZIP package may have at most: bytes, packed and unpacked alike; files; and how many
+    times larger than itself it may become."""
+
+    max_bytes: int = Field(default=50_000_000, ge=1, strict=True)
+    max_files: int = Field(default=2_000, ge=1, le=65_534, strict=True)
+    max_ratio: int = Field(default=100, ge=1, strict=True)
+
+
 class HostSettings(_Part):
     """All of config/main.yaml; parts that other programs read stay unread here."""
 
     server: ServerSettings = ServerSettings()
     database: dict[str, Any] = Field(default_factory=dict)
-    auth: dict[str, Any] = Field(default_factory=dict)
-    packages: dict[str, Any] = Field(default_factory=dict)
+    auth: AuthSettings = AuthSettings()
+    packages: PackageSettings = PackageSettings()
+    health: HealthSettings = HealthSettings()
     validation: dict[str, Any] = Field(default_factory=dict)
     on_plugin_failure: Literal["continue", "abort"] = "continue"
 

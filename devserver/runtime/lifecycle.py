@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import contextvars
-import inspect
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from devserver.core.errors import DevServerError, PluginHookFailed
+from devserver.core.errors import PluginHookFailed
 from devserver.core.merge import GLOBAL
-from devserver.runtime.entry import find_entry
-from devserver.runtime.gate import CURRENT, Flight
+from devserver.runtime import asked
 from devserver.runtime.generation import Baseline, Generation
+from devserver.runtime.hook_calls import HookCalls
 from devserver.runtime.hooks import HookRunner
 from devserver.runtime.registry import SystemView
-from devserver.runtime.routes import AsyncBridge, PluginApp, listed, mount
-from devserver.runtime.settling import baseline_after, settle
-from devserver.runtime.surroundings import untraced
+from devserver.runtime.routes import AsyncBridge, PluginApp
+from devserver.runtime.schema_steps import SchemaSteps
 from devserver.runtime.system import PluginSystem
-from devserver.sdk.context import PluginContext
 from devserver.sdk.health import HealthStatus
 from devserver.sdk.plugin import BasePlugin
 from devserver.sdk.routing import Router
+
+CONFIG_HOOK = "on_config_change"
 
 
 class Lifecycle:
@@ -40,16 +38,17 @@ class Lifecycle:
         system: PluginSystem,
         hooks: HookRunner,
         time_left: Callable[[], float],
+        was_live: bool = False,
     ) -> None:
         self.generation = generation
         self.loaded = False
         self.initialized = False
         self._begun = False
-        self._was_live = False
+        self._entry = "construct"
         self._system = system
-        self._hooks = hooks
-        self._time_left = time_left
-        self._view: SystemView | None = None
+        self._calls = HookCalls(
+            generation, system=system, hooks=hooks, time_left=time_left, was_live=was_live
+        )
 
     @classmethod
     def of_live(
@@ -61,48 +60,52 @@ class Lifecycle:
         time_left: Callable[[], float],
     ) -> Lifecycle:
         """For a generation that has all its hooks on the way in behind it."""
-        lifecycle = cls(generation, system=system, hooks=hooks, time_left=time_left)
-        lifecycle._was_live = True
+        lifecycle = cls(
+            generation,
+            system=system,
+            hooks=hooks,
+            time_left=time_left,
+            was_live=not generation.company,  # what a canary did is undone as by a roll back
+        )
         lifecycle.loaded = lifecycle.initialized = not generation.stopped
         return lifecycle
 
     def hurry(self, time_left: Callable[[], float]) -> None:
         """Hooks from now on have this time limit."""
-        self._time_left = time_left
+        self._calls.time_left = time_left
 
     def see(self, view: SystemView) -> None:
         """Hooks from now on see the other plugins as they are in `view`."""
-        self._view = view
+        self._calls.view = view
+
+    # -- the way in ----------------------------------------------------------------------------
 
     def import_modules(self) -> None:
         """Executes the entry module (and routes.py) and finds the entry."""
-        table = self.generation.table
-
-        def run() -> None:
-            table.load(table.entry_name())
-            if table.has(f"{table.package}.routes"):
-                table.load(f"{table.package}.routes")
-            find_entry(table)
-
-        self._call(run, hook="import")
+        self._entry = self._calls.call(asked.load_entry, self.generation.table, hook="import")
 
     def construct(self) -> None:
         """Makes the plugin object and gives it its host."""
-        entry = find_entry(self.generation.table)
-        plugin = self._call(entry, hook=getattr(entry, "__name__", "construct"))
-        if not isinstance(plugin, BasePlugin):
-            raise self._fault(
+        plugin = self._calls.call(asked.build, self.generation.table, hook=self._entry)
+        if not issubclass(type(plugin), BasePlugin):
+            raise self._calls.fault(
                 "construct",
                 f"the entry gave {type(plugin).__name__}, not a BasePlugin",
                 hint="derive the class from devserver.sdk.BasePlugin",
             )
-        plugin._host = self.generation.host
-        plugin._ctx = PluginContext(self.generation.host)
         self.generation.plugin = plugin
-        self.generation.stated_version = self._call(_version_of, plugin, hook="version")
+        self.generation.stated_version = self._calls.call(
+            asked.adopt, plugin, self.generation.host, hook="version"
+        )
+
+    def prepare_database(self) -> list[str]:
+        """Has its migrations applied, its collections made and its seed sown, each committed when
+        it returns; gives what the outcome is to tell."""
+        system = self._system
+        return SchemaSteps(self._calls, schema=system.schema, database=system.database).run()
 
     def on_load(self) -> None:
-        self._hook("on_load", self._plugin.ctx)
+        self._calls.hook("on_load", asked.context_of(self._plugin))
         self.loaded = True
 
     def restore(
@@ -117,28 +120,30 @@ class Lifecycle:
         of modules, which are in place already."""
         plugin = self._plugin
         state = {name: value for name, value in attributes.items() if GLOBAL not in name}
-        if predecessor is not None and _offers(plugin, "migrate_state"):
-            answer = self._hook("migrate_state", state, from_version)
-            state = dict(state if answer is None else answer)
+        if predecessor is not None and asked.offers(plugin, "migrate_state"):
+            answer = self._calls.hook("migrate_state", state, from_version)
+            if answer is not None:
+                state = self._calls.call(dict, answer, hook="migrate_state")
         if state:
-            self._call(_set_all, plugin, state, hook="restoring state")
-        if "value" in custom and _offers(plugin, "restore_persistent_state"):
-            self._hook("restore_persistent_state", custom["value"])
+            self._calls.call(asked.set_all, plugin, state, hook="restoring state")
+        if "value" in custom and asked.offers(plugin, "restore_persistent_state"):
+            self._calls.hook("restore_persistent_state", custom["value"])
         if predecessor is not None:
             self._restore_connections(predecessor)
         return state | {n: v for n, v in attributes.items() if GLOBAL in n}
 
     def _restore_connections(self, predecessor: Generation) -> None:
-        plugin = self._plugin
+        plugin, call = self._plugin, self._calls.call
+        adopts = asked.offers(plugin, "adopt_connection")
         for connection_id, connection in predecessor.connections.items():
-            if _offers(plugin, "adopt_connection"):
-                self._hook("adopt_connection", connection_id, connection)
-            elif connection_id.isidentifier():
-                self._call(setattr, plugin, connection_id, connection, hook="set a connection")
+            if adopts:
+                self._calls.hook("adopt_connection", connection_id, connection)
+            elif issubclass(type(connection_id), str) and str.isidentifier(connection_id):
+                call(setattr, plugin, connection_id, connection, hook="set a connection")
         old = predecessor.plugin
-        if _offers(plugin, "restore_connections") and _offers(old, "active_connections"):
-            active = self._call(getattr, old, "active_connections", hook="active_connections")
-            self._hook("restore_connections", active)
+        if asked.offers(plugin, "restore_connections") and asked.offers(old, "active_connections"):
+            active = call(getattr, old, "active_connections", hook="active_connections")
+            self._calls.hook("restore_connections", active)
 
     def initialize(
         self, restored: Mapping[str, Any], passed: Collection[str], before: Baseline
@@ -146,70 +151,74 @@ class Lifecycle:
         """Runs `initialize()`, settles state and takes the baseline; gives the restored
         attributes that stand."""
         self._begun = True
-        if self._hook("initialize") is False:
-            raise self._fault(
+        if self._calls.hook("initialize") is False:
+            raise self._calls.fault(
                 "initialize",
                 f"'initialize' of {self.generation.name!r} returned False",
                 hint="return True (or nothing) when the plugin is ready; log why it is not",
             )
         self.initialized = True
-        standing: dict[str, Any] = self._call(
-            self._settle, restored, passed, before, hook="settling state"
+        standing: dict[str, Any] = self._calls.call(
+            asked.settle_state,
+            self.generation,
+            restored,
+            passed,
+            before,
+            hook="settling state",
         )
-        return standing
-
-    def _settle(
-        self, restored: Mapping[str, Any], passed: Collection[str], before: Baseline
-    ) -> dict[str, Any]:
-        self._plugin.initialized = True
-        standing = settle(self.generation, restored, passed, before)
-        self.generation.baseline = baseline_after(self.generation, standing)
         return standing
 
     def register(self) -> None:
         """Routes and permissions."""
         generation = self.generation
-        report = self._system.report
+        report, key = self._system.report, generation.key
         bridge = AsyncBridge(self._system.loop)
         app = PluginApp(
-            generation.key,
+            key,
             generation.source.root,
             self._system.project.instance,
-            lambda error: report(generation.key, "a request", error),
+            lambda error: report(key, "a request", error),
             bridge,
+            partial(self._system.secrets.mask, key),
         )
         router = Router()
-        self._hook("register_routes", app, router)
-        offers = [router, *self._list_of("get_api_routes", self._hook("get_api_routes"))]
+        self._calls.hook("register_routes", app, router)
+        more = self._list_of("get_api_routes")
         routes = generation.table.modules.get(f"{generation.table.package}.routes")
-        if routes is not None and hasattr(routes, "get_router"):
-            offers.append(self._call(routes.get_router, hook="get_router"))
-        if len(offers) > 1 or router.routes:
-            self._call(mount, app, offers, bridge, hook="register_routes")
+        if routes is not None:
+            offered = self._calls.call(asked.router_of, routes, hook="get_router")
+            more += [] if offered is None else [offered]
         generation.app = app
-        generation.routes = listed(app)
-        permissions = self._hook("register_permissions")
-        generation.permissions = tuple(self._list_of("register_permissions", permissions))
+        generation.routes = self._calls.call(
+            asked.mounted, app, router, more, bridge, hook="register_routes"
+        )
+        if app.mounts:
+            self._calls.call(app.mounts.start, generation.ledger, hook="lifespan startup")
+        generation.permissions = tuple(self._list_of("register_permissions"))
 
-    def _list_of(self, hook: str, answer: Any) -> Iterable[Any]:
+    def _list_of(self, hook: str) -> list[Any]:
+        answer = self._calls.hook(hook)
         if answer is None:
-            return ()
-        if not isinstance(answer, (list, tuple, set)):
-            raise self._fault(hook, f"{hook!r} returned {type(answer).__name__}, not a list")
-        return answer
+            return []
+        listed: list[Any] | str = self._calls.call(asked.list_of, answer, hook=hook)
+        if isinstance(listed, str):
+            raise self._calls.fault(hook, f"{hook!r} returned {listed}, not a list")
+        return listed
 
     def verify(self) -> None:
         """Asks `health_check()`; an unhealthy answer is a failure."""
-        answer = self._hook("health_check")
-        try:
-            health = HealthStatus.of(answer)
-        except TypeError as error:
-            raise self._fault("health_check", str(error)) from None
+        answer = self._calls.hook("health_check")
+        health: HealthStatus | str = HealthStatus()
+        if answer is not None:
+            health = self._calls.call(asked.health_of, answer, hook="health_check")
+        if isinstance(health, str):
+            raise self._calls.fault("health_check", health)
         if not health.healthy:
-            raise self._fault(
+            words = self._calls.call(asked.words_of, health, hook="health_check")
+            raise self._calls.fault(
                 "health_check",
                 f"'health_check' of {self.generation.name!r} says that it is unhealthy"
-                + (f": {health.message or health.components}" if _says(health) else ""),
+                + (f": {words}" if words else ""),
                 hint="health_check() said so about the new version",
                 code="RUN004",
             )
@@ -217,107 +226,65 @@ class Lifecycle:
 
     def persistent_state(self) -> dict[str, Any]:
         """`{"value": ...}` of `get_persistent_state()`; empty where there is no such hook."""
-        if not _offers(self._plugin, "get_persistent_state"):
+        if not asked.offers(self._plugin, "get_persistent_state"):
             return {}
-        return {"value": self._hook("get_persistent_state")}
+        return {"value": self._calls.hook("get_persistent_state")}
+
+    # -- another configuration -----------------------------------------------------------------
+
+    def take_config(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+        """Asks `on_config_change`; False is a refusal."""
+        if self._calls.hook(CONFIG_HOOK, old, new) is False:
+            raise self._calls.fault(
+                CONFIG_HOOK,
+                f"{CONFIG_HOOK!r} of {self.generation.name!r} returned False",
+                hint="it refuses the configuration; log why, or raise an error that says it",
+            )
+
+    def baseline_beside(self, bound: Mapping[str, Any]) -> Baseline:
+        """What its state is compared with after `take_config`; `bound` are its attributes of
+        before."""
+        baseline: Baseline = self._calls.call(
+            asked.baseline_beside, self.generation, bound, CONFIG_HOOK, hook="settling state"
+        )
+        return baseline
+
+    # -- the way out ---------------------------------------------------------------------------
 
     def leave(self) -> list[str]:
         """Undoes everything, for good. Gives what went wrong."""
-        troubles = self.stop()
-        surroundings = self._system.surroundings
-        for trace in surroundings.take(self.generation.table, rolled_back=not self._was_live):
-            troubles += self._attempt(str(trace), partial(self._undo, surroundings.undo), trace)
+        troubles, calls = self.stop(), self._calls
+        surroundings, rolled_back = self._system.surroundings, not calls.was_live
+        troubles += calls.undo_all(
+            surroundings.take(self.generation.table, rolled_back=rolled_back)
+        )
         self.generation.host.close()
         return troubles
+
+    def step_aside(self) -> list[str]:
+        """Undoes what everybody sees of what it did to the interpreter: another generation
+        serves. Gives what went wrong."""
+        return self._calls.undo_all(self._system.surroundings.take_shared(self.generation.table))
 
     def stop(self) -> list[str]:
         """Hooks on the way out, then the ledger, the last registration first. Gives what went
         wrong."""
+        calls = self._calls
         self.generation.stopped = True
         troubles = []
         if self.loaded:
-            troubles += self._attempt("on_unload", self._hook, self._plugin.ctx)
+            context = asked.context_of(self._plugin)
+            troubles += calls.attempt("on_unload", calls.hook, context)
         if self.initialized:
-            troubles += self._attempt("shutdown", self._hook)
+            troubles += calls.attempt("shutdown", calls.hook)
         elif self._begun:
             # What initialize() opened before it failed; what it did not get to is not there.
             with suppress(PluginHookFailed):
-                self._hook("shutdown")
+                calls.hook("shutdown")
         for label, undo, arguments in self.generation.ledger.take():
-            troubles += self._attempt(label, partial(self._undo, undo), *arguments)
+            troubles += calls.attempt(label, partial(calls.undo, undo), *arguments)
         return troubles
-
-    def _undo(self, undo: Callable[..., Any], label: str, *arguments: Any) -> Any:
-        return self._call(undo, *arguments, hook=label)
-
-    def _attempt(self, hook: str, function: Callable[..., Any], *arguments: Any) -> list[str]:
-        try:
-            function(hook, *arguments)
-        except PluginHookFailed as error:
-            cause = error.__cause__
-            if cause is not None:
-                self._system.report(self.generation.key, hook, cause)
-            return [error.message]
-        return []
 
     @property
     def _plugin(self) -> Any:
         return self.generation.plugin
-
-    def _hook(self, name: str, *arguments: Any) -> Any:
-        """Calls a hook of the plugin; one that it does not override has nothing to do."""
-        hook = getattr(self._plugin, name)
-        if getattr(hook, "__func__", hook) is _DEFAULTS.get(name):
-            return None
-        return self._call(hook, *arguments, hook=name)
-
-    def _call(self, function: Callable[..., Any], *arguments: Any, hook: str) -> Any:
-        context = contextvars.Context()
-        if self._view is not None:
-            flight = Flight(f"hook {hook}", self._view, self.generation, pinned=True)
-            context.run(CURRENT.set, flight)
-        leaving = self._was_live and self.generation.stopped
-        plain = not inspect.iscoroutinefunction(function)
-        try:
-            with self._system.surroundings.window(self.generation.table, leaving=leaving):
-                return self._hooks.call(
-                    *((untraced, function) if plain else (function,)),
-                    *arguments,
-                    plugin=self.generation.name,
-                    hook=hook,
-                    timeout=self._time_left(),
-                    context=context,
-                )
-        except PluginHookFailed as error:
-            cause = error.__cause__
-            if isinstance(cause, DevServerError) and plain:
-                error.hint = error.hint or cause.hint
-            raise
-
-    def _fault(
-        self, hook: str, message: str, *, hint: str | None = None, code: str = "RUN003"
-    ) -> PluginHookFailed:
-        return PluginHookFailed(
-            message, plugin=self.generation.name, hook=hook, code=code, hint=hint
-        )
-
-
-def _offers(plugin: object, name: str) -> bool:
-    """True when the plugin has an attribute of that name, without asking its own code."""
-    return inspect.getattr_static(plugin, name, None) is not None
-
-
-def _version_of(plugin: BasePlugin) -> str:
-    return str(plugin.version or "")
-
-
-def _set_all(plugin: BasePlugin, values: Mapping[str, Any]) -> None:
-    for name, value in values.items():
-        setattr(plugin, name, value)
-
-
-_DEFAULTS = {name: value for name, value in vars(BasePlugin).items() if callable(value)}
-
-
-def _says(health: HealthStatus) -> bool:
-    return bool(health.message or health.components)

@@ -12,6 +12,7 @@ from typing import Any
 
 from devserver.core.names import normalise
 from devserver.runtime.generation import Generation
+from devserver.runtime.kinds import is_a, module_of
 from devserver.runtime.modules import ModuleTable
 
 Reference = weakref.ref[Any]
@@ -110,5 +111,5 @@ def _modules_and_classes(table: ModuleTable) -> Iterator[ModuleType | type]:
     for name, module in list(table.modules.items()):
         yield module
         for value in list(vars(module).values()):
-            if isinstance(value, type) and value.__module__ == name:
+            if is_a(value, type) and module_of(value) == name:
                 yield value

@@ -13,11 +13,11 @@ import importlib.machinery
 import importlib.util
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 from devserver.core.names import normalise
 from devserver.core.source import PluginSource, SourceFile
@@ -152,13 +152,19 @@ class ModuleTable:
         """Where the files of a package of the plugin are."""
         return self.source.root.joinpath(*package.split(".")[2:])
 
-    def pin(self, batch: Mapping[str, ModuleTable]) -> None:
+    def pin(self, batch: Mapping[str, ModuleTable], depends_on: Collection[str]) -> None:
         """This generation is about to be replaced: what still runs of it sees `batch`, which is
-        replaced with it, and the plugins that it has imported, for good as they are now."""
+        replaced with it, and the plugins that it has imported, for good as they are now.
+
+        It keeps only what it has imported or `depends_on`: who leaves a thread behind keeps no
+        dependent, which is seen while it exists.
+        """
         resolve = self._unpinned
         found = {key: resolve(key) for key in list(self.imported)}
-        seen = {**{key: table for key, table in found.items() if table is not None}, **batch}
-        self._resolve = lambda key: seen.get(key) or resolve(key)
+        kept = {key: table for key, table in found.items() if table is not None}
+        kept |= {key: batch[key] for key in batch if key in depends_on or key in kept}
+        others = WeakValueDictionary({k: t for k, t in batch.items() if k not in kept})
+        self._resolve = lambda key: kept.get(key) or others.get(key) or resolve(key)
 
     def unpin(self) -> None:
         """It is not replaced after all."""
@@ -288,21 +294,3 @@ class PluginFinder(importlib.abc.MetaPathFinder):
         if table is None or not table.has(fullname):
             return None
         return table.spec_of(fullname)
-
-
-@contextmanager
-def exposed_instead(
-    concealed: Sequence[ModuleTable], exposed: Sequence[ModuleTable]
-) -> Iterator[None]:
-    """For the time of the block sys.modules shows `exposed` and not `concealed`."""
-    for table in concealed:
-        table.conceal()
-    for table in exposed:
-        table.expose()
-    try:
-        yield
-    finally:
-        for table in exposed:
-            table.conceal()
-        for table in concealed:
-            table.expose()

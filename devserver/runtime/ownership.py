@@ -8,29 +8,31 @@ import types
 from collections.abc import Iterator
 from typing import Any
 
+from devserver.runtime.kinds import is_a
 from devserver.runtime.modules import ROOT, GenerationLoader, ModuleTable
 
 
 def table_of_namespace(namespace: object) -> ModuleTable | None:
     """The table whose module has these globals."""
     loader = namespace.get("__loader__") if type(namespace) is dict else None
-    return loader.table if isinstance(loader, GenerationLoader) else None
+    return loader.table if is_a(loader, GenerationLoader) else None
 
 
 def table_of(thing: object) -> ModuleTable | None:
     """The table whose code `thing` is or runs; for an object, that of its class. None for what
     is no plugin's, and for a class without any function."""
     thing = _unwrapped(thing)
-    if isinstance(thing, types.FunctionType):
+    if is_a(thing, types.FunctionType):
         return table_of_namespace(thing.__globals__)
-    if isinstance(thing, types.ModuleType):
+    if is_a(thing, types.ModuleType):
         return table_of_namespace(vars(thing))
-    if isinstance(thing, types.FrameType):
+    if is_a(thing, types.FrameType):
         return table_of_namespace(thing.f_globals)
-    frame = getattr(thing, "cr_frame", None) or getattr(thing, "gi_frame", None)
-    if isinstance(frame, types.FrameType):
-        return table_of_namespace(frame.f_globals)
-    return _table_of_class(thing if isinstance(thing, type) else type(thing))
+    if is_a(thing, types.CoroutineType) and thing.cr_frame is not None:
+        return table_of_namespace(thing.cr_frame.f_globals)
+    if is_a(thing, types.GeneratorType) and thing.gi_frame is not None:
+        return table_of_namespace(thing.gi_frame.f_globals)
+    return _table_of_class(thing if is_a(thing, type) else type(thing))
 
 
 def belongs(thing: object, table: ModuleTable) -> bool:
@@ -38,7 +40,7 @@ def belongs(thing: object, table: ModuleTable) -> bool:
     found = table_of(thing)
     if found is not None:
         return found is table
-    kind = thing if isinstance(thing, type) else type(thing)
+    kind = thing if is_a(thing, type) else type(thing)
     return _named_in(kind, table)
 
 
@@ -65,14 +67,14 @@ def direct_table(function: object) -> ModuleTable | None:
 def module_of(thing: object) -> str:
     """The import name of the module that something, or its class, is from."""
     name = getattr(_unwrapped(thing), "__module__", None)
-    return name if isinstance(name, str) else type(thing).__module__
+    return name if is_a(name, str) else type(thing).__module__
 
 
 def _unwrapped(thing: object) -> object:
     while True:
-        if isinstance(thing, functools.partial):
+        if is_a(thing, functools.partial):
             thing = thing.func
-        elif isinstance(thing, (types.MethodType, classmethod, staticmethod)):
+        elif is_a(thing, types.MethodType) or is_a(thing, classmethod) or is_a(thing, staticmethod):
             thing = thing.__func__
         else:
             return thing
@@ -91,8 +93,8 @@ def _table_of_class(kind: type) -> ModuleTable | None:
 
 def _functions(kind: type) -> Iterator[types.FunctionType]:
     for value in list(vars(kind).values()):
-        function: Any = value.fget if isinstance(value, property) else _unwrapped(value)
-        if isinstance(function, types.FunctionType):
+        function: Any = value.fget if is_a(value, property) else _unwrapped(value)
+        if is_a(function, types.FunctionType):
             yield function
 
 

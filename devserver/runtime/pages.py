@@ -7,6 +7,8 @@ from typing import Any
 
 from flask import Response, json, request
 
+from devserver.core.errors import PermissionDenied, PluginUnavailable
+
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{status} {error}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"></head>
@@ -61,7 +63,37 @@ def _build(
 
 
 def plain_error(
-    status: int, error: str, *, hint: str | None = None, accept: str = "", **more: Any
+    status: int,
+    error: str,
+    *,
+    hint: str | None = None,
+    accept: str = "",
+    details: str | None = None,
+    **more: Any,
 ) -> Response:
     """The same outside of a request context; `accept` is the request's Accept header."""
-    return _build(status, error, hint, None, wants_page(accept), more)
+    return _build(status, error, hint, details, wants_page(accept), more)
+
+
+def told_by_us(error: Exception, accept: str) -> Response | None:
+    """The answer for what the product itself raises in views; None for anything else."""
+    if isinstance(error, PermissionDenied):
+        return plain_error(
+            403, error.message, hint=error.hint, accept=accept, missing=error.missing
+        )
+    if isinstance(error, PluginUnavailable):
+        answer = plain_error(503, error.message, hint=error.hint, accept=accept)
+        answer.headers["Retry-After"] = "1"
+        return answer
+    return None
+
+
+def failure_page(error: Exception, accept: str, trace: str) -> Response:
+    """The answer where a view raised; `trace` is told along."""
+    return plain_error(
+        500,
+        f"{type(error).__name__}: {safe_str(error)}",
+        hint="the traceback is in the terminal and below",
+        accept=accept,
+        details=trace,
+    )

@@ -14,6 +14,7 @@ from typing import Any
 from devserver.core.merge import GLOBAL
 from devserver.runtime.capture_instances import IMMUTABLE
 from devserver.runtime.generation import Generation
+from devserver.runtime.kinds import is_a
 from devserver.runtime.modules import ModuleTable
 
 DECLARATION = "PERSISTENT"
@@ -61,10 +62,11 @@ def _why_not(values: Mapping[str, Any], name: str) -> str | None:
     value = values[name]
     if name == DECLARATION or name.startswith("__"):
         return "which is no state"
-    if isinstance(value, types.ModuleType):
+    kind = type(value)
+    if issubclass(kind, types.ModuleType):
         return "which is a module"
-    if isinstance(value, _DEFINITIONS) and value.__qualname__ == name:
-        return "which is a class" if isinstance(value, type) else "which is a function"
+    if issubclass(kind, _DEFINITIONS) and value.__qualname__ == name:
+        return "which is a class" if issubclass(kind, type) else "which is a function"
     return None
 
 
@@ -117,7 +119,7 @@ def replace_everywhere(
     known = {
         id(r.before): r
         for r in replacements
-        if not isinstance(r.before, IMMUTABLE) and r.before is not r.after
+        if not is_a(r.before, IMMUTABLE) and r.before is not r.after
     }
     if not known:
         return

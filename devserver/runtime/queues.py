@@ -9,13 +9,15 @@ from collections import deque
 from collections.abc import Iterable, Mapping, MutableSequence, Sequence
 from typing import Any
 
+from devserver.runtime.kinds import is_a
+
 _PATIENCE = 1.0
 """Seconds that a queue's lock is waited for; it is held for moments only."""
 
 
 def queues_in(passed: Iterable[Any]) -> list[Any]:
     """The queues whose contents can be seen and exchanged, each once."""
-    found = {id(q): q for q in passed if isinstance(q, (queue.Queue, asyncio.Queue))}
+    found = {id(q): q for q in passed if is_a(q, (queue.Queue, asyncio.Queue))}
     return [q for q in found.values() if isinstance(_store_of(q), (deque, list))]
 
 

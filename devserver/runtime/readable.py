@@ -16,6 +16,7 @@ from contextlib import suppress
 from itertools import islice
 from typing import Any
 
+from devserver.runtime.interrupt import HookInterrupted
 from devserver.runtime.release import is_of_plugin
 
 MASK = "***"
@@ -89,7 +90,9 @@ class Readable:
         self._above.add(id(value))
         try:
             return self._structure(value)
-        except Exception as error:  # noqa: BLE001 - a library's repr or iterator may raise anything
+        except HookInterrupted:
+            raise
+        except BaseException as error:  # noqa: BLE001 - a library's repr or iterator may raise anything
             return {_KIND: _name_of(type(value)), "value": f"(unreadable: {type(error).__name__})"}
         finally:
             self._above.discard(id(value))
@@ -118,7 +121,7 @@ class Readable:
     def _structure(self, value: Any) -> Any:
         kind = type(value)
         for kinds, how in self._ways:
-            if isinstance(value, kinds) and (kinds is enum.Enum or _is_plain(kind, kinds)):
+            if issubclass(kind, kinds) and (kinds is enum.Enum or _is_plain(kind, kinds)):
                 return how(self, value)
         if is_of_plugin(kind.__module__):
             return self._instance(value)
@@ -159,7 +162,9 @@ class Readable:
         found: dict[str, Any] = {_KIND: _name_of(type(value))}
         for name, attribute in attributes_in(value):
             found[name] = self.of(attribute, name)
-        base: Any = next((k for k in (dict, *_SEQUENCES, *_SCALARS) if isinstance(value, k)), None)
+        base: Any = next(
+            (k for k in (dict, *_SEQUENCES, *_SCALARS) if issubclass(type(value), k)), None
+        )
         if base is dict:
             found["$items"] = self.of(dict(dict.items(value)))
         elif base in _SEQUENCES:

@@ -27,7 +27,9 @@ class PluginRecord:
 
     `reason` says why the plugin is in its status. `diagnostics` are those of the last attempt
     (of a refused change too, while the old generation serves on); `pending` is True while
-    content on disk is refused or waits to be asked for.
+    content on disk is refused or waits to be asked for. `routed` is False for one that serves
+    all but its routes, `standing` what goes on answering them while it is out of service.
+    `is_lazy` is True for a plugin that was registered to be loaded at its first use.
     """
 
     name: str
@@ -41,6 +43,16 @@ class PluginRecord:
     pending: bool = False
     last_loaded: datetime | None = None
     reload_count: int = 0
+    routed: bool = True
+    standing: Generation | None = None
+    is_lazy: bool = False
+
+    @property
+    def answering(self) -> Generation | None:
+        """What requests go to."""
+        if self.generation is None:
+            return self.standing
+        return self.generation if self.routed else None
 
     @property
     def key(self) -> str:
@@ -49,7 +61,13 @@ class PluginRecord:
     @property
     def withheld(self) -> bool:
         """True when the operator keeps it out of service: no save brings it back."""
-        return self.status in (PluginStatus.DISABLED, PluginStatus.REGISTERED)
+        out = self.status in (PluginStatus.DISABLED, PluginStatus.REGISTERED)
+        return out and not self.awaits_use
+
+    @property
+    def awaits_use(self) -> bool:
+        """True while the first use would load it."""
+        return self.is_lazy and self.status is PluginStatus.REGISTERED
 
     @property
     def version(self) -> str:
@@ -79,10 +97,19 @@ class SystemView:
         """The plugin of that name in either spelling, or None."""
         return self.plugins.get(normalise(name))
 
+    def dependencies(self, key: str) -> frozenset[str]:
+        """The keys of the plugins that one depends on itself."""
+        return frozenset(edge.target for edge in self.edges if edge.source == key)
+
     def generation(self, name: str) -> Generation | None:
         """The generation that answers for the plugin, or None."""
         record = self.find(name)
         return record.generation if record is not None else None
+
+    def answering(self, name: str) -> Generation | None:
+        """The generation that requests to the plugin go to, or None."""
+        record = self.find(name)
+        return record.answering if record is not None else None
 
 
 class Registry:

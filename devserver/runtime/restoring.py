@@ -13,6 +13,7 @@ from devserver.runtime.attributes import counterparts
 from devserver.runtime.capture import Capture
 from devserver.runtime.capture_functions import lookup
 from devserver.runtime.generation import Generation
+from devserver.runtime.interrupt import HookInterrupted
 from devserver.runtime.persistent import (
     Replacement,
     declares,
@@ -110,7 +111,9 @@ class Restoring:
         early = {p: self._source.values[p] for p in self._opened.early}
         try:
             values = self._binding.open(self._opened)
-        except Exception:  # noqa: BLE001 - a plugin's __setstate__ may raise anything
+        except HookInterrupted:
+            raise
+        except BaseException:  # noqa: BLE001 - a plugin's __setstate__ may raise anything
             self._give_up(early)
             values = self._binding.open(self._dump_left())
         self._loaded.values |= self._put(values)
@@ -120,7 +123,9 @@ class Restoring:
         self._binding.complete(self._generations.values())
         try:
             values = self._binding.rest()
-        except Exception:  # noqa: BLE001 - a plugin's __setstate__ may raise anything
+        except HookInterrupted:
+            raise
+        except BaseException:  # noqa: BLE001 - a plugin's __setstate__ may raise anything
             self._give_up(self._source.values)
             again = self._binding.open(self._dump_left())
             self._loaded.values |= self._put(again)
@@ -136,7 +141,9 @@ class Restoring:
         """What waits in queues; where the new code does not know it, it stays as it is."""
         try:
             found = self._binding.waiting()
-        except Exception:  # noqa: BLE001 - a plugin's __setstate__ may raise anything
+        except HookInterrupted:
+            raise
+        except BaseException:  # noqa: BLE001 - a plugin's __setstate__ may raise anything
             for waiting, _ in self._opened.waiting:
                 named = [p for p, v in self._loaded.values.items() if v is waiting]
                 self._loaded.lost += [(key, f"{name} (what waits in it)") for key, name in named]
@@ -153,7 +160,9 @@ class Restoring:
     def _binds(self, place: Place, value: Any) -> bool:
         try:
             self._binding.try_out(self._source.dump({place: value}))
-        except Exception:  # noqa: BLE001 - a plugin's __setstate__ may raise anything
+        except HookInterrupted:
+            raise
+        except BaseException:  # noqa: BLE001 - a plugin's __setstate__ may raise anything
             return False
         return True
 
@@ -184,7 +193,9 @@ class Restoring:
     def _home_of(self, key: str, name: str) -> dict[str, Any] | None:
         try:
             return find_home(self._generations[key].table, name)
-        except Exception:  # noqa: BLE001 - a module that is loaded late may raise anything
+        except HookInterrupted:
+            raise
+        except BaseException:  # noqa: BLE001 - a module that is loaded late may raise anything
             return None
 
     def _namespaces(self) -> Iterable[dict[str, Any]]:
@@ -248,7 +259,7 @@ class _Binding:
     def _next(self, release: Release) -> dict[Place, Any]:
         values: dict[Place, Any] = release.load_all()
         self.unmatched |= release.unmatched
-        return {p: v.value if isinstance(v, AsItIs) else v for p, v in values.items()}
+        return {p: v.value if type(v) is AsItIs else v for p, v in values.items()}
 
     def _find_module(self, name: str) -> types.ModuleType:
         table = self._tables.get(name.split(".")[1])

@@ -6,33 +6,37 @@ import functools
 import inspect
 import secrets
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Flask, jsonify, request
 from flask.json.provider import DefaultJSONProvider
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.routing import RequestRedirect
 
-from devserver.core.errors import DevServerError, PermissionDenied, PluginUnavailable
+from devserver.core.errors import (
+    DatabaseUnavailable,
+    DevServerError,
+    PermissionDenied,
+    PluginUnavailable,
+)
 from devserver.core.names import normalise
 from devserver.runtime.binding import BadParameters, bound
+from devserver.runtime.framework import (
+    application_of,
+    is_api_router,
+)
 from devserver.runtime.gate import as_current_work
 from devserver.runtime.loop import PluginLoop
+from devserver.runtime.mounts import Mounts, is_asgi
 from devserver.runtime.pages import error_page, safe_str
+from devserver.runtime.route_list import BASE_METHODS
+from devserver.runtime.unchecked import refuse_unchecked
 from devserver.sdk.routing import Route, Router
 
-_BASE_METHODS = frozenset({"HEAD", "OPTIONS"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RouteEntry:
-    """A route as the API lists it. `path` is below the plugin's mount point."""
-
-    path: str
-    methods: tuple[str, ...]
-    name: str
-    summary: str = ""
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 
 class RouteConflict(DevServerError):
@@ -47,7 +51,8 @@ class _OrderedJSON(DefaultJSONProvider):
 
 class PluginApp(Flask):
     """The Flask app of one generation. `on_error` is told what a view raised, `run` runs
-    coroutine functions; without it they are served once `mount` has given one."""
+    coroutine functions; without it they are served once `mount` has given one. `mask` takes
+    secrets out of texts."""
 
     json_provider_class = _OrderedJSON
 
@@ -58,6 +63,7 @@ class PluginApp(Flask):
         instance: Path,
         on_error: ErrorSink,
         run: AsyncBridge | None = None,
+        mask: Callable[[str], str] = str,
     ) -> None:
         super().__init__(
             f"plugins.{key}",
@@ -69,10 +75,40 @@ class PluginApp(Flask):
         self.run_async = run
         self.secret_key = _session_key()
         self._on_error = on_error
+        self._mask = mask
+        self.mounts = Mounts(on_error)
+        self.offers: list[tuple[str, Any]] = []
         self.register_error_handler(HTTPException, _http_error)
         self.register_error_handler(BadParameters, _bad_parameters)
         self.register_error_handler(PermissionDenied, _permission_denied)
         self.register_error_handler(PluginUnavailable, _unavailable)
+        self.register_error_handler(DatabaseUnavailable, _unavailable)
+
+    def mount(self, path: str, application: Any) -> None:
+        """A WSGI or ASGI application answers below `path`, but for what routes answer there."""
+        self.offers.append((path, application))
+
+    def include_router(self, router: Any, prefix: str = "") -> None:
+        """FastAPI's APIRouter, or one of the SDK's, answers below `prefix`."""
+        self.offers.append((prefix, router))
+
+    def wsgi_app(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """What a route answers goes to Flask, the rest to what is mounted."""
+        if self.mounts:
+            mount = self.mounts.find(environ, self._fit(environ) + 1)
+            if mount is not None:
+                return self.mounts.serve(mount, environ, start_response)
+        return super().wsgi_app(environ, start_response)
+
+    def _fit(self, environ: WSGIEnvironment) -> int:
+        """As `Mount.fit`; one that only redirects (a slash at the end) answers nearly."""
+        try:
+            self.url_map.bind_to_environ(environ).match()
+        except (MethodNotAllowed, RequestRedirect):
+            return 1
+        except HTTPException:
+            return 0
+        return 2
 
     def async_to_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """Coroutine functions of Flask's own (views of blueprints, `before_request`, error
@@ -89,7 +125,7 @@ class PluginApp(Flask):
             return self.finalize_request(self.ensure_sync(handler)(e), from_error_handler=True)
         answer = error_page(
             500,
-            f"{type(e).__name__}: {safe_str(e)}",
+            self._mask(f"{type(e).__name__}: {safe_str(e)}"),
             hint="the traceback is in the terminal and below",
             details=text,
         )
@@ -110,14 +146,14 @@ class AsyncBridge:
     (with the request's context, so that `flask.request` works there)."""
 
     def __init__(self, loop: PluginLoop) -> None:
-        self._loop = loop
+        self.loop = loop
 
     def __call__(self, view: Callable[..., Any], arguments: dict[str, Any]) -> Any:
         if inspect.iscoroutinefunction(view):
-            return self._loop.submit(lambda: as_current_work(view(**arguments))).result()
+            return self.loop.submit(lambda: as_current_work(view(**arguments))).result()
         answer = view(**arguments)
         if inspect.isawaitable(answer):
-            return self._loop.submit(as_current_work, answer).result()
+            return self.loop.submit(as_current_work, answer).result()
         return answer
 
     def as_plain(self, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -128,49 +164,42 @@ class AsyncBridge:
 
         @functools.wraps(function)
         def plain(*args: Any, **kwargs: Any) -> Any:
-            if self._loop.is_current():
+            if self.loop.is_current():
                 raise RuntimeError(f"{function.__name__} is a coroutine function: await it")
-            return self._loop.submit(lambda: as_current_work(function(*args, **kwargs))).result()
+            return self.loop.submit(lambda: as_current_work(function(*args, **kwargs))).result()
 
         return plain
 
 
-def mount(app: Flask, offers: Iterable[Any], run: AsyncBridge) -> None:
-    """Adds Routers and Blueprints to a generation's app. What an earlier offer answers already
-    stays with it.
+def mount(app: PluginApp, offers: Iterable[tuple[str, Any]], run: AsyncBridge) -> None:
+    """Adds Routers, Blueprints and applications to a generation's app, each below its prefix.
+    What an earlier offer answers already stays with it.
 
     Raises RouteConflict for two routes of one offer that answer the same, TypeError for an
     offer of another kind, or whatever Flask raises.
     """
-    if isinstance(app, PluginApp):
-        app.run_async = run
+    app.run_async = run
     taken: dict[tuple[str, str], str] = {}
-    for offer in offers:
+    for prefix, offer in offers:
         known = dict(taken)
         if isinstance(offer, Router):
             for route in offer.routes:
-                _add(app, route, run, known)
+                _add(app, replace(route, rule=prefix + route.rule), run, known)
+            for path, application in offer.mounted:
+                app.mounts.add(prefix + path, application, run.loop)
         elif isinstance(offer, Blueprint):
-            app.register_blueprint(offer)
+            app.register_blueprint(offer, **({"url_prefix": prefix} if prefix else {}))
+        elif is_api_router(offer):
+            app.mounts.add("", application_of(offer, prefix), run.loop)
+        elif prefix or is_asgi(offer):
+            app.mounts.add(prefix, offer, run.loop)
         else:
             raise TypeError(
-                f"{type(offer).__module__}.{type(offer).__name__} is no Router or Flask Blueprint"
+                f"{type(offer).__module__}.{type(offer).__name__} is no Router, Flask Blueprint, "
+                "APIRouter or ASGI application"
             )
         taken = _answered(app)
-
-
-def listed(app: Flask) -> tuple[RouteEntry, ...]:
-    """The routes of an app, in order of declaration."""
-    return tuple(
-        RouteEntry(
-            path=rule.rule,
-            methods=tuple(sorted((rule.methods or set()) - _BASE_METHODS)),
-            name=rule.endpoint.rpartition(".")[2].split("#")[0],
-            summary=str(getattr(app.view_functions.get(rule.endpoint), "summary", "")),
-        )
-        for rule in app.url_map.iter_rules()
-        if rule.endpoint != "static"
-    )
+    refuse_unchecked(app)
 
 
 def _add(app: Flask, route: Route, run: AsyncBridge, taken: Mapping[tuple[str, str], str]) -> None:
@@ -195,7 +224,7 @@ def _answered(app: Flask) -> dict[tuple[str, str], str]:
     """(shape of the rule, method) → endpoint. Raises RouteConflict where two answer the same."""
     taken: dict[tuple[str, str], str] = {}
     for rule in app.url_map.iter_rules():
-        for method in (rule.methods or set()) - _BASE_METHODS:
+        for method in (rule.methods or set()) - BASE_METHODS:
             place = (_shape(rule.rule), method)
             if place in taken:
                 raise RouteConflict(
@@ -233,10 +262,10 @@ def _bad_parameters(error: BadParameters) -> Any:
 
 
 def _permission_denied(error: PermissionDenied) -> Any:
-    return error_page(403, error.message, hint=error.hint, missing=error.missing)
+    return error_page(403, error.message, hint=error.hint, missing=list(error.missing))
 
 
-def _unavailable(error: PluginUnavailable) -> Any:
+def _unavailable(error: PluginUnavailable | DatabaseUnavailable) -> Any:
     answer = error_page(503, error.message, hint=error.hint)
     answer.headers["Retry-After"] = "1"
     return answer

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from devserver.core.errors import ServiceNotFound
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion
+
+from devserver.core.errors import DevServerError, ServiceNotFound
+from devserver.core.lifecycle import PluginStatus
 from devserver.runtime.gate import CURRENT, Flight, Gate
+from devserver.runtime.generation import Generation
 from devserver.runtime.prolonged import Prolonged, prolonged
-from devserver.runtime.registry import Registry, SystemView
+from devserver.runtime.registry import PluginRecord, Registry, SystemView
+
+ANY = SpecifierSet()
+"""Every version will do."""
 
 
 class ServiceDirectory:
@@ -19,27 +27,70 @@ class ServiceDirectory:
     def __init__(self, registry: Registry, gate: Gate) -> None:
         self._registry = registry
         self._gate = gate
+        self.could_provide: Callable[[str], Sequence[PluginRecord]] = self._declared_by
+        """Plugins that would provide a service, of those that do not."""
 
-    def provider(self, name: str) -> str:
+    def _declared_by(self, name: str) -> list[PluginRecord]:
+        records = self._registry.view.plugins.values()
+        return [r for r in records if name in r.manifest.services]
+
+    def provider(self, name: str, wanted: SpecifierSet = ANY) -> str:
         """The key of the plugin that provides `name`.
 
-        Raises ServiceNotFound, naming the nearest known service.
+        Raises ServiceNotFound, naming who could provide it, or the nearest known service.
         """
         outer = CURRENT.get()
-        views = [self._registry.view] if outer is None else [outer.view, self._registry.view]
-        for view in views:
-            for key, record in view.plugins.items():
-                if record.generation is not None and name in record.generation.services:
+        for flight in () if outer is None else outer.chain():
+            for key, beside in flight.generation.company.items():
+                if name in beside.services:
+                    _check_version(name, beside, wanted)
                     return key
+        kept = None if outer is None else outer.seen()
+        for view in (kept, self._registry.view) if kept else (self._registry.view,):
+            for key, record in view.plugins.items():
+                generation = record.generation
+                if generation is not None and name in generation.services:
+                    _check_version(name, generation, wanted)
+                    return key
+        for key, record in self._registry.view.plugins.items():
+            if record.awaits_use and name in record.manifest.services:
+                return key
         raise ServiceNotFound(
             f"no active plugin provides the service {name!r}", hint=self._hint(name)
         )
 
-    def call(self, name: str, use: Callable[[Any], Any]) -> Any:
+    def refuse_second(self, name: str, key: str) -> None:
+        """Raises DevServerError when another plugin provides a service of that name already."""
+        outer = CURRENT.get()
+        view = (None if outer is None else outer.seen()) or self._registry.view
+        for other, record in view.plugins.items():
+            generation = record.generation
+            if other != key and generation is not None and name in generation.services:
+                raise DevServerError(
+                    f"the service {name!r} is provided by the plugin {record.name!r} already",
+                    hint=f"give it a name of its own, such as '{key}.{name.rpartition('.')[2]}'",
+                )
+
+    def listed(self) -> list[dict[str, str]]:
+        """Every service: `{name, plugin, version, type}`, by name."""
+        found = [
+            {
+                "name": name,
+                "plugin": record.name,
+                "version": _version_of(name, record.generation),
+                "type": type(provided).__name__,
+            }
+            for record in self._registry.view.plugins.values()
+            if record.generation is not None
+            for name, provided in list(record.generation.services.items())
+        ]
+        return sorted(found, key=lambda service: service["name"])
+
+    def call(self, name: str, use: Callable[[Any], Any], wanted: SpecifierSet = ANY) -> Any:
         """`use(service object)` as work inside the provider, so that it is never swapped in
         the middle of a call. A coroutine or generator that comes of it is part of that work.
         """
-        flight = self._enter(name)
+        flight = self._enter(name, wanted)
         goes_on: Prolonged | None = None
         token = CURRENT.set(flight)
         try:
@@ -51,17 +102,22 @@ class ServiceDirectory:
             if goes_on is None:
                 self._gate.leave(flight)
 
-    def _enter(self, name: str) -> Flight:
+    def _enter(self, name: str, wanted: SpecifierSet) -> Flight:
         """A thread that does no work of ours (one that a request started and waits for, say)
         is never held: nobody could tell that the reload waits for it."""
         unknown = CURRENT.get() is None
-        flight = self._gate.enter(self.provider(name), f"service {name}", never_hold=unknown)
+        flight = self._gate.enter(
+            self.provider(name, wanted), f"service {name}", never_hold=unknown
+        )
         if name in flight.generation.services:
             return flight
         self._gate.leave(flight)
         raise ServiceNotFound(f"the service {name!r} is no longer provided")
 
     def _hint(self, name: str) -> str:
+        could = self.could_provide(name)
+        if could:
+            return "; ".join(_way_to(record) for record in could)
         known = sorted(_all_services(self._registry.view))
         near = difflib.get_close_matches(name, known, 1)
         if near:
@@ -78,6 +134,52 @@ def _all_services(view: SystemView) -> set[str]:
     }
 
 
+def specifier(version: str) -> SpecifierSet:
+    """`>=1.2` as what versions are compared with. Raises DevServerError for what is none."""
+    try:
+        return SpecifierSet(version)
+    except InvalidSpecifier:
+        raise DevServerError(
+            f"{version!r} is no version specifier", hint="write such as '>=1.2,<2'"
+        ) from None
+
+
+def _version_of(name: str, generation: Generation) -> str:
+    return generation.service_versions.get(name) or generation.version
+
+
+def _check_version(name: str, generation: Generation, wanted: SpecifierSet) -> None:
+    if wanted == ANY:
+        return
+    version = _version_of(name, generation)
+    try:
+        fits = wanted.contains(version, prereleases=True)
+    except InvalidVersion:
+        fits = False
+    if not fits:
+        raise ServiceNotFound(
+            f"the service {name!r} of {generation.name!r} has version {version or 'none'}, "
+            f"wanted is {wanted}",
+            hint=f"update the plugin {generation.name!r}, or ask for another version",
+        )
+
+
+def _way_to(record: PluginRecord) -> str:
+    if record.withheld:
+        return (
+            f"the plugin {record.name!r} would provide it, but is {record.status}: "
+            f"`sysctl plugins enable {record.name}`"
+        )
+    if record.generation is None and record.status is PluginStatus.FAILED:
+        return (
+            f"the plugin {record.name!r} would provide it, but failed: "
+            f"`sysctl plugins info {record.name}` says why"
+        )
+    if record.generation is None:
+        return f"the plugin {record.name!r} provides it once it is loaded: depend on it"
+    return f"the plugin {record.name!r} could provide it, but has not registered it"
+
+
 class ServiceProxy:
     """Stands for a service; every use reaches the provider's live generation.
 
@@ -85,9 +187,17 @@ class ServiceProxy:
     reload as well.
     """
 
-    __slots__ = ("_directory", "_name", "_path")
+    __slots__ = ("_directory", "_name", "_path", "_wanted")
 
-    def __init__(self, directory: ServiceDirectory, name: str, path: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        directory: ServiceDirectory,
+        name: str,
+        path: tuple[str, ...] = (),
+        *,
+        wanted: SpecifierSet = ANY,
+    ) -> None:
+        object.__setattr__(self, "_wanted", wanted)
         object.__setattr__(self, "_directory", directory)
         object.__setattr__(self, "_name", name)
         object.__setattr__(self, "_path", path)
@@ -98,7 +208,7 @@ class ServiceProxy:
                 provided = getattr(provided, attribute)
             return use(provided)
 
-        return self._directory.call(self._name, on_target)
+        return self._directory.call(self._name, on_target, self._wanted)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._use(lambda target: target(*args, **kwargs))
@@ -108,7 +218,8 @@ class ServiceProxy:
             raise AttributeError(attribute)
         value = self._use(lambda target: getattr(target, attribute))
         if callable(value):
-            return ServiceProxy(self._directory, self._name, (*self._path, attribute))
+            path = (*self._path, attribute)
+            return ServiceProxy(self._directory, self._name, path, wanted=self._wanted)
         return value
 
     def __setattr__(self, attribute: str, value: Any) -> None:

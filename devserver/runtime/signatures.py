@@ -25,6 +25,11 @@ def signature_of(function: Callable[..., Any]) -> inspect.Signature:
     return signature.replace(parameters=parameters)
 
 
+def answer_of(function: Callable[..., Any]) -> Any:
+    """The annotation of what is returned, evaluated; `inspect.Signature.empty` without one."""
+    return _evaluated(inspect.signature(function).return_annotation, _written(function))
+
+
 def _written(function: Any) -> FunctionType | None:
     """The function below methods, partials, decorators and objects that can be called."""
     while True:

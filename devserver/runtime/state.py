@@ -20,6 +20,8 @@ from devserver.runtime.capture import Capture
 from devserver.runtime.capture_instances import IMMUTABLE
 from devserver.runtime.generation import Generation
 from devserver.runtime.handover import is_ended_by, is_made_anew, is_resource
+from devserver.runtime.interrupt import HookInterrupted
+from devserver.runtime.kinds import is_a
 from devserver.runtime.persistent import find_home, names_of
 from devserver.runtime.queues import contents_of, exchange, queues_in
 from devserver.runtime.restoring import CUSTOM, AsItIs, Dumped, Place, Restored, Restoring
@@ -116,7 +118,7 @@ class Snapshot:
                 self._move(place, changed=True)
 
     def _has_identity(self, value: Any) -> bool:
-        return not isinstance(value, IMMUTABLE) and id(value) not in self._substitutes
+        return not is_a(value, IMMUTABLE) and id(value) not in self._substitutes
 
     def _move(self, place: Place, *, changed: bool) -> None:
         key, name = place
@@ -134,7 +136,9 @@ class Snapshot:
         """Captures `values`; those that cannot be copied are replaced by AsItIs in it."""
         try:
             return self._tried(values, watched)
-        except Exception:  # noqa: BLE001 - a plugin's __reduce__ may raise anything
+        except HookInterrupted:
+            raise
+        except BaseException:  # noqa: BLE001 - a plugin's __reduce__ may raise anything
             # One cannot be copied for a reason that only trying shows: it goes as it is.
             for place, value in values.items():
                 if not self._copies(place, value):
@@ -144,7 +148,9 @@ class Snapshot:
     def _copies(self, place: Place, value: Any) -> bool:
         try:
             self._tried({place: value})
-        except Exception:  # noqa: BLE001 - a plugin's __reduce__ may raise anything
+        except HookInterrupted:
+            raise
+        except BaseException:  # noqa: BLE001 - a plugin's __reduce__ may raise anything
             return False
         return True
 
@@ -162,9 +168,13 @@ class Snapshot:
         if any(items for _, items in waiting):
             # A queue that waits in a queue keeps what it holds.
             contents = [items for _, items in waiting]
-            with suppress(Exception):
-                again, capture = self._copied(early, rest, contents, watched=watched)
-                return Dumped(again, capture, frozenset(early), tuple(waiting))
+            try:
+                again, seen = self._copied(early, rest, contents, watched=watched)
+            except HookInterrupted:
+                raise
+            except BaseException:  # noqa: BLE001 - a plugin's __reduce__ may raise anything
+                return Dumped(content, capture, frozenset(early))
+            return Dumped(again, seen, frozenset(early), tuple(waiting))
         return Dumped(content, capture, frozenset(early))
 
     def _copied(self, *parts: Any, watched: Collection[int] = ()) -> tuple[bytes, Capture]:
@@ -227,7 +237,7 @@ class Snapshot:
         names = {
             f"{kind.__module__}.{kind.__qualname__}"
             for kind in self.dumped.capture.passed
-            if isinstance(kind, type) and self.dumped.capture.is_replaced(kind.__module__)
+            if is_a(kind, type) and self.dumped.capture.is_replaced(kind.__module__)
         }
         return [
             f"state: instances of {name} stay of the old class: the new code does not know it "

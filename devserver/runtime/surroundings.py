@@ -232,6 +232,16 @@ class Surroundings:
             self._order = [t for t in self._order if position(kept, t) is None]
             return [t for t in taken if position(kept, t) is None]
 
+    def take_shared(self, table: ModuleTable) -> list[Trace]:
+        """What everybody sees of what `table` did, as `take` gives it for a roll back. What
+        leads to its own code alone, its functions and log handlers, stays until `take`."""
+        with self._lock:
+            known = self._traces.get(table, [])
+            own = [t for t in known if isinstance(t, (Registered, LogHandler))]
+            taken = [t for t in known if position(own, t) is None][::-1]
+            known[:] = own
+            return taken
+
     def undo(self, trace: Trace) -> None:
         """Undoes one of those that `take` gave; may raise what plugin code raises."""
         try:

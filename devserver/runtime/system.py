@@ -8,9 +8,11 @@ from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
 
+from devserver.core.config_layers import LayeredConfig
+from devserver.core.errors import DatabaseUnavailable
 from devserver.core.manifest import Manifest
 from devserver.core.source import PluginSource
-from devserver.runtime.bridge import GenerationHost, RunTimeStore
+from devserver.runtime.bridge import GenerationHost
 from devserver.runtime.code_cache import CodeCache
 from devserver.runtime.events import EventBus
 from devserver.runtime.gate import Gate
@@ -19,13 +21,17 @@ from devserver.runtime.importing import ImportModule
 from devserver.runtime.live import LiveGenerations
 from devserver.runtime.loop import PluginLoop
 from devserver.runtime.modules import ROOT, ModuleTable, PluginFinder
+from devserver.runtime.own_values import OwnValues
 from devserver.runtime.patches import PatchBoard
 from devserver.runtime.project import Project
 from devserver.runtime.registry import Registry
+from devserver.runtime.secrets import Secrets
 from devserver.runtime.services import ServiceDirectory
 from devserver.runtime.surroundings import Surroundings
 from devserver.runtime.tracebacks import format_error
 from devserver.runtime.uncaught import UncaughtErrors
+from devserver.runtime.values import RunTimeValues
+from devserver.runtime.work_database import NoDatabase, PluginDatabase, PluginSchema
 
 _log = logging.getLogger("devserver.plugins")
 
@@ -38,7 +44,11 @@ class PluginSystem:
         self.registry = Registry()
         self.loop = PluginLoop()
         self.gate = Gate(self.registry, may_wait=lambda: not self.loop.is_current())
-        self.store = RunTimeStore()
+        self.values = RunTimeValues()
+        self.secrets = Secrets()
+        nothing = NoDatabase(DatabaseUnavailable("there is no database"))
+        self.database: PluginDatabase = nothing
+        self.schema: PluginSchema = nothing
         self.services = ServiceDirectory(self.registry, self.gate)
         self.bus = EventBus(self.registry, self.gate, self.loop, on_error=self.report)
         self.code = CodeCache(project.cache)
@@ -55,7 +65,7 @@ class PluginSystem:
     def start(self) -> None:
         """Starts the loop and answers imports below `plugins`."""
         self.loop.start()
-        for name in [n for n in sys.modules if n == ROOT or n.startswith(ROOT + ".")]:
+        for name in [n for n in list(sys.modules) if n == ROOT or n.startswith(ROOT + ".")]:
             self._before[name] = sys.modules.pop(name)
         root = ModuleType(ROOT)
         root.__path__ = [str(self.project.plugins)]
@@ -74,13 +84,13 @@ class PluginSystem:
         self._import_module.uninstall()
         if self._finder in sys.meta_path:
             sys.meta_path.remove(self._finder)
-        for name in [n for n in sys.modules if n == ROOT or n.startswith(ROOT + ".")]:
+        for name in [n for n in list(sys.modules) if n == ROOT or n.startswith(ROOT + ".")]:
             del sys.modules[name]
         sys.modules.update(self._before)
 
     def report(self, plugin: str, place: str, error: BaseException) -> str:
         """Logs what plugin code raised, with the plugin's own frames; gives the text."""
-        text = format_error(error)
+        text = self.secrets.mask(plugin, format_error(error))
         generation = self.registry.view.generation(plugin)
         if generation is not None:
             generation.counters.errors += 1
@@ -105,11 +115,13 @@ class PluginSystem:
         manifest: Manifest,
         candidate: Any,
         number: int,
-        config: Mapping[str, Any],
+        config: LayeredConfig,
+        changes: Mapping[str, str | None] | None = None,
         resolve: Callable[[str], ModuleTable | None],
         predecessor: Generation | None,
     ) -> Generation:
-        """A generation whose modules are not executed yet."""
+        """A generation whose modules are not executed yet; `changes` are overrides of its
+        configuration that are kept when it goes live."""
         generation = Generation(
             source=source,
             manifest=manifest,
@@ -128,9 +140,16 @@ class PluginSystem:
             bus=self.bus,
             services=self.services,
             loop=self.loop,
-            store=self.store,
+            own=self._own_values(generation, changes or {}),
+            database=lambda: self.database,
             manager=self.manager,
             report=self.report,
             patches=self.patches,
         )
         return generation
+
+    def _own_values(self, generation: Generation, changes: Mapping[str, str | None]) -> OwnValues:
+        own = OwnValues(generation, self.values, self.secrets)
+        own.begin_with(changes)
+        self.secrets.learn(generation.key, own.config(), generation.manifest)
+        return own

@@ -12,6 +12,7 @@ from concurrent.futures import Future
 from typing import Any, cast
 
 from devserver.runtime.loop import PluginLoop
+from devserver.runtime.work_database import work_scope
 
 _LONGEST = 1.0
 """Seconds that tasks stand still at most: a hook of the successor may wait for what one of them
@@ -146,8 +147,9 @@ class TaskHandle:
             self._ended.set()
 
     async def _own(self) -> Any:
-        answer = self.function() if callable(self.function) else self.function
-        return await answer if inspect.isawaitable(answer) else answer
+        with work_scope():
+            answer = self.function() if callable(self.function) else self.function
+            return await answer if inspect.isawaitable(answer) else answer
 
     @staticmethod
     def _finished(done: Future[Any], report: Callable[[BaseException], Any]) -> None:

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from devserver.runtime.interrupt import HookInterrupted
 from devserver.runtime.tracebacks import plugin_of
 
 
@@ -41,6 +42,8 @@ class UncaughtErrors:
             self._before[0](arguments)
 
     def _unraisable(self, arguments: sys.UnraisableHookArgs) -> None:
+        if arguments.exc_type is HookInterrupted:
+            return  # ours; it is sent again
         name = getattr(arguments.object, "__qualname__", None) or "a finaliser"
         if not self._tell(str(name), arguments.exc_value):
             self._before[1](arguments)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
 from devserver.sdk.host import Host
-from devserver.sdk.permissions import require
+from devserver.sdk.permissions import current_caller, require
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,16 +29,21 @@ class Services:
     def __init__(self, host: Host) -> None:
         self._host = host
 
-    def register(self, name: str, provided: Any) -> None:
-        """Offers an object (or function) as `name`; it vanishes with the plugin."""
-        self._host.register_service(name, provided)
+    def register(self, name: str, provided: Any, *, version: str = "") -> None:
+        """Offers an object (or function) as `name`; it vanishes with the plugin. `version` is the
+        plugin's own unless given.
 
-    def get(self, name: str) -> Any:
-        """A proxy that always reaches the provider's live generation.
-
-        Raises ServiceNotFound when no active plugin provides it.
+        Raises DevServerError when another plugin provides a service of that name.
         """
-        return self._host.get_service(name)
+        self._host.register_service(name, provided, version)
+
+    def get(self, name: str, version: str = "") -> Any:
+        """A proxy that always reaches the provider's live generation. `version` is what it has to
+        be, such as `>=1.2,<2`; asked at each use.
+
+        Raises ServiceNotFound when no active plugin provides it, and says who could.
+        """
+        return self._host.get_service(name, version)
 
 
 class Events:
@@ -75,7 +81,7 @@ class Config(Mapping[str, Any]):
         return len(self._host.config())
 
     def set(self, key: str, value: Any) -> None:
-        """Overrides a key at run time; does not reload the plugin."""
+        """As `set_config` of the plugin."""
         self._host.set_config(key, value)
 
 
@@ -101,8 +107,17 @@ class Permissions:
         self._host = host
 
     def require(self, *keys: str) -> None:
-        """Raises PermissionDenied when the caller lacks one of them."""
+        """Raises PermissionDenied, naming all of them that the caller lacks."""
         require(*keys)
+
+    def has(self, *keys: str) -> bool:
+        """True when the caller holds all of them; hooks, tasks and events hold everything."""
+        return not current_caller().missing(keys)
+
+    @property
+    def caller(self) -> str:
+        """The name of the token that the current work was asked for with, "" without one."""
+        return current_caller().name
 
     @property
     def registered(self) -> tuple[Any, ...]:
@@ -113,9 +128,10 @@ class Permissions:
 class PluginContext(Mapping[str, Any]):
     """A mapping and a set of attributes: `ctx["services"]` is `ctx.services`."""
 
-    _PARTS = ("services", "events", "config", "data", "permissions", "logger", "patch")
+    _PARTS = ("services", "events", "config", "data", "db", "permissions", "logger", "patch")
 
     def __init__(self, host: Host) -> None:
+        self._host = host
         self.services = Services(host)
         self.events = Events(host)
         self.config = Config(host)
@@ -123,6 +139,21 @@ class PluginContext(Mapping[str, Any]):
         self.permissions = Permissions(host)
         self.logger: logging.Logger = host.logger
         self.patch = host.patch
+
+    @property
+    def db(self) -> Any:
+        """The SQLAlchemy Connection of the current request, event, command, task or hook: one
+        transaction, committed when that returns and rolled back when it raises (or answers with
+        a status of 500 and above). `db.commit()` commits earlier, which a long task should.
+
+        Raises DatabaseUnavailable, or DevServerError outside of such work.
+        """
+        return self._host.db()
+
+    def transaction(self) -> AbstractContextManager[Any]:
+        """`with ctx.transaction() as db:` is a transaction of its own, anywhere: in a thread of
+        the plugin's, say. Raises DatabaseUnavailable."""
+        return self._host.transaction()
 
     def __getitem__(self, key: str) -> Any:
         if key not in self._PARTS:

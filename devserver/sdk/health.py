@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -15,6 +16,14 @@ class HealthStatus:
     message: str = ""
     components: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def status(self) -> str:
+        """healthy, degraded (it works, but one of its components says that it is ill) or
+        unhealthy."""
+        if not self.healthy:
+            return "unhealthy"
+        return "degraded" if any(map(_is_ill, self.components.values())) else "healthy"
 
     def dict(self) -> dict[str, Any]:
         """All fields by name."""
@@ -38,3 +47,14 @@ class HealthStatus:
         raise TypeError(
             f"health_check() returned {type(answer).__name__}, not a HealthStatus, bool or dict"
         )
+
+
+_ILL = frozenset({"unhealthy", "degraded", "down", "error", "failed", "failing", "critical"})
+
+
+def _is_ill(component: object) -> bool:
+    """True for False, for a word such as `down`, and for a mapping that says so as `healthy` or
+    `status`."""
+    if isinstance(component, Mapping):
+        return component.get("healthy") is False or _is_ill(component.get("status"))
+    return component is False or (isinstance(component, str) and component.lower() in _ILL)

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from devserver.core.errors import PermissionDenied
-from devserver.core.permissions import is_granted
+from devserver.core.permissions import Caller
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-GRANTS: ContextVar[frozenset[str] | None] = ContextVar("devserver_grants", default=None)
-"""What the caller may do; None means everything (the developer on the own machine, or no
-caller at all)."""
+CALLER: ContextVar[Callable[[], Caller] | None] = ContextVar("devserver_caller", default=None)
+"""Tells who the current work is done for; None means that there is no caller, and so everything
+may be done (a hook, a task, an event). Whoever asks nothing does not pay for finding out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +28,28 @@ class Permission:
     description: str = ""
 
 
+def current_caller() -> Caller:
+    """Who the current work is done for."""
+    ask = CALLER.get()
+    return Caller() if ask is None else ask()
+
+
+@contextmanager
+def acting_for(caller: Caller) -> Iterator[None]:
+    """The block is done for that caller."""
+    token = CALLER.set(lambda: caller)
+    try:
+        yield
+    finally:
+        CALLER.reset(token)
+
+
 def require(*keys: str) -> None:
-    """Raises PermissionDenied, naming the first of `keys` that the caller lacks."""
-    grants = GRANTS.get()
-    if grants is None:
-        return
-    for key in keys:
-        if not is_granted(key, grants):
-            raise PermissionDenied(key)
+    """Raises PermissionDenied, naming all of `keys` that the caller lacks."""
+    caller = current_caller()
+    missing = caller.missing(keys)
+    if missing:
+        raise PermissionDenied(*missing, caller=caller.name)
 
 
 def requires_permission(*keys: str) -> Callable[[F], F]:
@@ -60,7 +75,11 @@ def requires_permission(*keys: str) -> Callable[[F], F]:
                 return function(*args, **kwargs)
 
             checked = checked_plain
-        checked.__required_permissions__ = keys
+        inner = getattr(function, "__required_permissions__", ())
+        checked.__required_permissions__ = (*keys, *inner)
+        # A route that is declared below this decorator would serve the function unchecked.
+        if hasattr(function, "__dict__"):
+            function.__dict__["__unchecked_permissions__"] = keys
         return checked  # type: ignore[no-any-return]
 
     return decorate

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,10 @@ class BasePlugin:
     `self.cache = cache` in `__init__` shares the kept object, and so does whoever imported it;
     attributes get theirs between `on_load` and `initialize`.
 
+    With `on_config_change(old, new)` a plugin takes another configuration live, as mappings of
+    all values, instead of being reloaded for it; while it runs `self.config` is the new one, for
+    it alone. Raising, or returning False, refuses the change.
+
     A plugin can be constructed and tested without a host; a helper that needs one then raises
     HostRequired.
     """
@@ -39,6 +43,8 @@ class BasePlugin:
     author: str = ""
     category: str = ""
     is_core: bool = False
+    config_dependencies: Sequence[str] = ()
+    """Further files, relative to the project, that its configuration is made of."""
     initialized: bool = False
 
     _host: Host | None = None
@@ -144,7 +150,8 @@ class BasePlugin:
 
     @property
     def plugin_manager(self) -> Any:
-        """The host's own control: lists, enables and reloads plugins."""
+        """Enables, disables and reloads plugins, and tells of them:
+        `await self.plugin_manager.enable_plugin("reports")`, `get_plugin_info(name)`."""
         return self._need_host("plugin_manager").plugin_manager
 
     def get_metrics(self) -> dict[str, float]:
@@ -161,7 +168,11 @@ class BasePlugin:
         return default if value is None else value
 
     async def set_config(self, key: str, value: Any) -> None:
-        """Overrides a key at run time; does not reload the plugin."""
+        """Overrides a key at run time, or with None takes its override out; does not reload the
+        plugin. Keys that the manifest does not declare may be set too.
+
+        Raises ConfigurationRefused (a ValueError) for a value that does not fit its declaration.
+        """
         self._need_host("set_config").set_config(key, value)
 
     async def get_data(self, key: str, default: Any = None) -> Any:
@@ -180,13 +191,13 @@ class BasePlugin:
         """`handler(event)` gets each event of the topic, which may end in `.*`."""
         self._need_host("subscribe_to_event").subscribe(topic, handler)
 
-    def register_service(self, name: str, provided: Any) -> None:
-        """Offers an object to other plugins."""
-        self._need_host("register_service").register_service(name, provided)
+    def register_service(self, name: str, provided: Any, *, version: str = "") -> None:
+        """Offers an object to other plugins, as `ctx.services.register`."""
+        self._need_host("register_service").register_service(name, provided, version)
 
-    def get_service(self, name: str) -> Any:
-        """A proxy of another plugin's service. Raises ServiceNotFound."""
-        return self._need_host("get_service").get_service(name)
+    def get_service(self, name: str, version: str = "") -> Any:
+        """A proxy of another plugin's service, as `ctx.services.get`. Raises ServiceNotFound."""
+        return self._need_host("get_service").get_service(name, version)
 
     def register_command(self, name: str, fn: Callable[..., Any], help: str = "") -> None:
         """Offers a command: `sysctl plugins run PLUGIN NAME key=value`."""

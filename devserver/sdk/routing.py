@@ -36,6 +36,7 @@ class Router:
         self.prefix = prefix.rstrip("/")
         self.tags = tuple(tags)
         self.routes: list[Route] = []
+        self.mounted: list[tuple[str, Any]] = []
 
     def route(
         self, path: str, methods: Sequence[str] = ("GET",), **options: Any
@@ -55,13 +56,22 @@ class Router:
                     methods=tuple(sorted({m.upper() for m in methods})),
                     view=view,
                     name=options.pop("endpoint", None) or getattr(view, "__name__", "view"),
-                    summary=summary or _first_line(inspect.getdoc(view)),
+                    summary=summary or first_line(inspect.getdoc(view)),
                     options=options,
                 )
             )
             return view
 
         return decorate
+
+    def mount(self, path: str, application: Any) -> None:
+        """A WSGI or ASGI application answers below `path`, but for what routes answer there.
+
+        Raises ValueError when the path does not start with a slash.
+        """
+        if not path.startswith("/"):
+            raise ValueError(f"the path of a mounted application starts with '/': {path!r}")
+        self.mounted.append((self.prefix + path, application))
 
     def get(self, path: str, **options: Any) -> Callable[[F], F]:
         """`route` for GET."""
@@ -84,5 +94,6 @@ class Router:
         return self.route(path, ("DELETE",), **options)
 
 
-def _first_line(text: str | None) -> str:
+def first_line(text: str | None) -> str:
+    """The first line of a docstring, "" without one."""
     return text.strip().splitlines()[0] if text and text.strip() else ""

@@ -79,7 +79,7 @@ class Analyser:
             manifest=reading.manifest,
             modules=MappingProxyType(modules),
             dependencies=(),
-            early=(*early, *reading.diagnostics),
+            early=(*early, *source.unread, *reading.diagnostics),
             module_names=_importable(package, files, source.single_file),
             use=host_use(modules.values()),
         )

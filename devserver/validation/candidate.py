@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from pathlib import PurePosixPath
+from typing import Any, Protocol
 
 from devserver.core.diagnostics import Diagnostic
 from devserver.core.manifest import Manifest
@@ -70,6 +71,18 @@ class Candidate:
         return name if name in self.module_names else self.package
 
     @property
+    def config_dependencies(self) -> frozenset[str]:
+        """Files of the project that its configuration is made of besides its layers: what the
+        manifest and literal class attributes of that name say, but for paths that lead out."""
+        found = set(self.manifest.config_dependencies)
+        for analysis in self.modules.values():
+            for cls in analysis.classes:
+                stated = cls.attribute("config_dependencies")
+                if stated is not None and isinstance(stated.value, list):
+                    found.update(path for path in stated.value if isinstance(path, str))
+        return frozenset(path for path in map(project_path, found) if path is not None)
+
+    @property
     def is_whole(self) -> bool:
         """True when every file could be read: what is not seen is not there."""
         return not any(d.is_error for d in self.early)
@@ -80,21 +93,34 @@ class Candidate:
         return self.source.project_path(MANIFEST) if MANIFEST in self.source.files else None
 
 
+def project_path(path: str) -> str | None:
+    """`./schemas/a.json` → `schemas/a.json`; None for what is not below the project."""
+    parts = PurePosixPath(path).parts
+    is_below = bool(parts) and not path.startswith("/") and ".." not in parts and "\0" not in path
+    return "/".join(parts) if is_below else None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
     """What a candidate is judged against.
 
     `plugins` is how all plugins would be after the change, by normalised name. `running` are
     the candidates of the live generations. `changed` are the keys under judgement. `disabled`
-    are the keys of plugins that are not to be used. `environment` answers for what is outside,
-    `configs` for the project's configuration files. `lookup` knows what names of `plugins` stand
-    for, `lookup_before` what those of `running` do.
+    are the keys of plugins that are not to be used. `unreadable` tells, by key, of plugins that
+    are on disk but could not be read, and are in `plugins` as they were before or not at all.
+    `overrides` are, by key, what configuration was set at run time, `configured` the keys that
+    have a value in the running plugins. `environment` answers for what is outside, `configs` for
+    the project's configuration files. `lookup` knows what names of `plugins` stand for,
+    `lookup_before` what those of `running` do.
     """
 
     plugins: Mapping[str, Candidate]
     running: Mapping[str, Candidate]
     changed: frozenset[str]
     disabled: frozenset[str] = frozenset()
+    unreadable: Mapping[str, Diagnostic] = field(default_factory=dict)
+    overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    configured: Mapping[str, frozenset[str]] = field(default_factory=dict)
     environment: Environment = field(default_factory=this_environment)
     configs: ProjectConfigs = field(default_factory=project_configs)
     lookup: Lookup = field(init=False, repr=False, compare=False)
@@ -103,6 +129,20 @@ class World:
     def __post_init__(self) -> None:
         object.__setattr__(self, "lookup", Lookup(self.plugins))
         object.__setattr__(self, "lookup_before", Lookup(self.running))
+
+    def may_run(self, key: str) -> bool:
+        """False for a plugin that is out of service: nothing that is judged can hurt it now."""
+        if key in self.disabled:
+            return False
+        return not self.running or key in self.running or key in self.changed
+
+    def why_absent(self, key: str) -> str | None:
+        """What keeps a plugin that is on disk from being known, with its file; or None."""
+        found = self.unreadable.get(key)
+        if found is None:
+            return None
+        reason = found.message.removeprefix("the file cannot be read: ")
+        return f"plugin {found.plugin!r} cannot be read: {found.file}: {reason}"
 
 
 class Validator(Protocol):

@@ -11,10 +11,10 @@ from importlib import metadata
 
 from packaging.markers import UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
-from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from devserver.core.versions import find_version, requirement_of
 from devserver.validation.analysis import Span
 
 HOST = "sysctl-devserver"
@@ -83,20 +83,6 @@ def requirements_in(text: str) -> Iterator[RequirementLine]:
             yield _parsed(entry, Span(start, column, start, end))
 
 
-def specifier_of(text: str) -> SpecifierSet:
-    """A version specifier as authors write it: `*` is any version, `1.2` that or a later one,
-    `1.2.*` any of that series.
-
-    Raises InvalidSpecifier.
-    """
-    bare = text.strip()
-    if bare == "*":
-        return SpecifierSet("")
-    if bare[:1].isdigit():
-        return SpecifierSet(f"=={bare}" if bare.endswith(".*") else f">={bare}")
-    return SpecifierSet(bare)
-
-
 def _is_location(entry: str) -> bool:
     """True for a path or URL that stands without the name of what it holds."""
     if " @ " in entry or "@" in entry.split("://")[0]:
@@ -108,7 +94,7 @@ def _is_location(entry: str) -> bool:
 def _parsed(entry: str, span: Span) -> RequirementLine:
     text = re.split(r"\s--(?:hash|config-settings|global-option)\b", entry)[0].strip()
     try:
-        return RequirementLine(text=text, span=span, requirement=Requirement(text))
+        return RequirementLine(text=text, span=span, requirement=requirement_of(text))
     except InvalidRequirement as error:
         problem = str(error).splitlines()[0]
         return RequirementLine(text=text, span=span, problem=problem)
@@ -163,10 +149,10 @@ class Distributions:
         version = self.version(requirement.name)
         if version is None:
             return f"{requirement.name!r} is not installed"
-        try:
-            fits = requirement.specifier.contains(Version(version), prereleases=True)
-        except InvalidVersion:
+        known = find_version(version)
+        if known is None:
             return None
+        fits = requirement.specifier.contains(known, prereleases=True)
         wanted = f"{requirement.name} {version} is installed, not {requirement.specifier}"
         return None if fits else wanted
 
@@ -174,7 +160,7 @@ class Distributions:
 def _requires(name: str) -> Iterator[Requirement]:
     for text in metadata.requires(name) or ():
         try:
-            yield Requirement(text)
+            yield requirement_of(text)
         except InvalidRequirement:
             continue
 
@@ -188,10 +174,6 @@ def distribution_of(module: str) -> str | None:
 def host_version() -> Version | None:
     """The version of this product, None when it runs from a source tree that does not say."""
     try:
-        return Version(metadata.version(HOST))
-    except (metadata.PackageNotFoundError, InvalidVersion):
-        stated = getattr(sys.modules.get("devserver"), "__version__", None)
-    try:
-        return None if stated is None else Version(str(stated))
-    except InvalidVersion:
-        return None
+        return find_version(metadata.version(HOST))
+    except metadata.PackageNotFoundError:
+        return find_version(str(getattr(sys.modules.get("devserver"), "__version__", None)))

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
+from devserver.core.versions import find_version
 from devserver.validation.analysis import Class, Function, ModuleAnalysis
 from devserver.validation.ancestry import Ancestry, Member, lineage
 from devserver.validation.lookup import Found, Lookup
@@ -134,7 +135,4 @@ def stated_version(candidate: Candidate, lookup: Lookup) -> Version | None:
             return None
     elif not entry.is_missing and text is None:
         return None
-    try:
-        return Version(text) if isinstance(text, str) else None
-    except InvalidVersion:
-        return None
+    return find_version(text) if isinstance(text, str) else None

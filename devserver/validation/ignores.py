@@ -26,8 +26,8 @@ _BLANK = frozenset({tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.EN
 
 def can_be_changed(code: str) -> bool:
     """False for what no comment and no setting may silence: what keeps a file from being read,
-    packages that are refused for safety, and what tells of the checks themselves."""
-    return code == "SYN009" or not (code.startswith(("SYN", "PKG")) or code in _FIXED)
+    migrations, packages that are refused for safety, and what tells of the checks themselves."""
+    return code == "SYN009" or not (code.startswith(("SYN", "MIG", "PKG")) or code in _FIXED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

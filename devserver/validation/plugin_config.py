@@ -6,14 +6,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from devserver.core.diagnostics import Diagnostic, Severity
-from devserver.core.manifest import ConfigOption, option_problem
+from devserver.core.manifest import ConfigOption, option_problem, refusal_of
 from devserver.core.names import normalise
 from devserver.core.yaml_text import Place
 from devserver.validation import host_use
 from devserver.validation.analysis import Span
-from devserver.validation.candidate import MANIFEST, Candidate, World
+from devserver.validation.candidate import MANIFEST, Candidate, World, project_path
 from devserver.validation.findings import did_you_mean, finding, nearest, warning
 from devserver.validation.manifest_places import value_span
+from devserver.validation.override_check import override_finding
 from devserver.validation.project_config import ConfigText, Layer
 from devserver.validation.secrets import MASK, is_named_like_a_secret, masked
 
@@ -37,9 +38,11 @@ def configuration_findings(candidate: Candidate, world: World) -> Iterator[Diagn
                 yield from _unknown(candidate, layer, key)
             yield from _value(candidate, layer, key, declared.get(key))
     yield from _doubled(candidate, layers)
-    yield from _required(candidate, layers)
-    yield from _asked(candidate, layers)
+    yield from _overridden(candidate, world)
+    yield from _required(candidate, layers, world)
+    yield from _asked(candidate, layers, world)
     yield from _misspelt_plugin(candidate, world)
+    yield from _elsewhere(candidate)
 
 
 def _removed(candidate: Candidate, layer: Layer, key: str) -> Diagnostic:
@@ -112,30 +115,68 @@ def _doubled(candidate: Candidate, layers: list[Layer]) -> Iterator[Diagnostic]:
                 yield _told(candidate, layer.text, problem.place, "CFG005", problem.message, hint)
 
 
-def _required(candidate: Candidate, layers: list[Layer]) -> Iterator[Diagnostic]:
-    for key, option in candidate.manifest.configuration.items():
-        given = option.default is not None or any(
-            layer.is_active and layer.values.get(key) is not None for layer in layers
-        )
-        if option.required and not given:
-            content = candidate.source.files[MANIFEST].content
-            yield warning(
+def _overridden(candidate: Candidate, world: World) -> Iterator[Diagnostic]:
+    """Values that were set at run time and no longer fit their declaration."""
+    for key, value in world.overrides.get(candidate.key, {}).items():
+        option = candidate.manifest.configuration.get(key)
+        problem = None if option is None or value is None else refusal_of(option, value)
+        if problem is not None:
+            command = f"sysctl plugins config {candidate.name}"
+            yield override_finding(
                 candidate,
-                "CFG008",
-                f"the configuration key {key!r} is required and has no value",
-                file=candidate.manifest_file,
-                span=value_span(content, "configuration", key),
-                hint=f"set it below `{candidate.name}:` in config/plugins.yaml",
+                key,
+                "CFG004",
+                f"what was set at run time for {key!r} does not fit: {problem}",
+                hint=f"`{command} set {key} VALUE`, or `{command} unset {key}`",
             )
 
 
-def _asked(candidate: Candidate, layers: list[Layer]) -> Iterator[Diagnostic]:
+def _required(candidate: Candidate, layers: list[Layer], world: World) -> Iterator[Diagnostic]:
+    """A value that the running plugin has may not be taken away from it; one that never had it
+    says so itself when it cannot do without."""
+    overrides = world.overrides.get(candidate.key, {})
+    for key, option in candidate.manifest.configuration.items():
+        given = (
+            option.default is not None
+            or overrides.get(key) is not None
+            or any(layer.is_active and layer.values.get(key) is not None for layer in layers)
+        )
+        if option.required and not given:
+            had_one = key in world.configured.get(candidate.key, ())
+            yield override_finding(
+                candidate,
+                key,
+                "CFG008",
+                f"the configuration key {key!r} is required and has no value",
+                hint=f"set it below `{candidate.name}:` in config/plugins.yaml, or with "
+                f"`sysctl plugins config {candidate.name} set {key} VALUE`",
+                severity=Severity.ERROR if had_one else Severity.WARNING,
+            )
+
+
+def _elsewhere(candidate: Candidate) -> Iterator[Diagnostic]:
+    """Files that the configuration is said to depend on, and that cannot be the project's."""
+    field = "config_dependencies"
+    for index, path in enumerate(candidate.manifest.config_dependencies):
+        if project_path(path) is None:
+            content = candidate.source.files[MANIFEST].content
+            yield warning(
+                candidate,
+                "CFG010",
+                f"{path!r} in {field} is no file of the project",
+                file=candidate.manifest_file,
+                span=value_span(content, field, index),
+                hint="write its path from the project's folder, without `..`",
+            )
+
+
+def _asked(candidate: Candidate, layers: list[Layer], world: World) -> Iterator[Diagnostic]:
     """Keys that the code asks for and nobody gives."""
     declared = candidate.manifest.configuration
     if not declared:
         return
     given = {key for layer in layers for key in layer.values} | set(declared)
-    given |= candidate.use.names(host_use.SET)
+    given |= candidate.use.names(host_use.SET) | set(world.overrides.get(candidate.key, ()))
     for key in sorted(candidate.use.names(host_use.CONFIGURED) - given):
         file, span = candidate.use.place(host_use.CONFIGURED, key)
         hint = did_you_mean(key, given) or f"declare it under configuration in {MANIFEST}"

@@ -9,8 +9,8 @@ from packaging.specifiers import InvalidSpecifier
 from packaging.version import Version
 
 from devserver.core.diagnostics import Diagnostic
+from devserver.core.versions import specifier_of
 from devserver.validation.candidate import Candidate
-from devserver.validation.distributions import specifier_of
 from devserver.validation.findings import warning
 
 _BOUND = re.compile(r">=?|~=|==")

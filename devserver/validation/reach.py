@@ -28,8 +28,10 @@ def loaded_modules(candidate: Candidate, world: World) -> frozenset[str]:
 
 
 def _from_others(candidate: Candidate, world: World) -> Iterator[str]:
-    for other in world.plugins.values():
-        if other is candidate or not any(d.name == candidate.key for d in other.dependencies):
+    for key, other in world.plugins.items():
+        if other is candidate or not world.may_run(key):
+            continue
+        if not any(d.name == candidate.key for d in other.dependencies):
             continue
         for analysis in other.modules.values():
             yield from _imported_by(analysis)

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from packaging.specifiers import InvalidSpecifier
 
 from devserver.core.diagnostics import Diagnostic
+from devserver.core.versions import specifier_of
 from devserver.validation import host_use as use
 from devserver.validation.analysis import Link, ModuleAnalysis, Route, Span
 from devserver.validation.ancestry import Ancestry, Lineage, lineage
 from devserver.validation.candidate import MANIFEST, Candidate, World
-from devserver.validation.distributions import specifier_of
 from devserver.validation.entry import find_entry, stated_version
 from devserver.validation.findings import error, warning
 from devserver.validation.host_use import matches

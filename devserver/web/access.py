@@ -1,4 +1,5 @@
-"""Who may use the control calls: the run's token, or a process of the developer's own."""
+"""Who asks: the run's token or a process of the developer's own may do everything, a token of
+config/main.yaml what it was granted."""
 
 from __future__ import annotations
 
@@ -9,8 +10,11 @@ from urllib.parse import parse_qs
 from werkzeug.http import parse_cookie
 from werkzeug.wrappers import Response
 
+from devserver.core.errors import PermissionDenied
+from devserver.core.permissions import Caller, control_permission
 from devserver.web.errors import error_response
 from devserver.web.peer import peer_is_same_user
+from devserver.web.tokens import FindToken
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -19,39 +23,65 @@ _FORWARDED = ("HTTP_FORWARDED", "HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_HOST",
 
 
 class Access:
-    """Checks the credential of a control call.
+    """Finds out who sent a request.
 
-    `trusts_own_user` admits processes of the user that runs the server without a token.
+    `trusts_own_user` takes processes of the user that runs the server for the developer.
     """
 
-    def __init__(self, *, token: str, port: int, trusts_own_user: bool) -> None:
+    def __init__(
+        self, *, token: str, port: int, trusts_own_user: bool, find_token: FindToken
+    ) -> None:
         self._token = token.encode()
         self._port = port
         self._trusts_own_user = trusts_own_user
+        self._find_token = find_token
 
-    def admit(self, environ: WSGIEnvironment, *, addressed_to_loopback: bool) -> Response | None:
-        """None when the call may go on, else the answer to give.
-
-        A call to another name than this machine's loopback may come from somebody else through
-        a proxy of the developer's own: it needs the token.
-        """
+    def admit(self, environ: WSGIEnvironment, *, addressed_to_loopback: bool) -> Response | Caller:
+        """Who makes a control call, or the answer to give where it may not go on."""
         if self._is_login(environ):
             return self._log_in(environ)
-        if self._has_token(environ):
-            return None
+        caller = self.find_caller(environ, addressed_to_loopback=addressed_to_loopback)
+        if caller is None:
+            return error_response(
+                environ,
+                401,
+                "this needs the token of the running server",
+                "open the link that the server printed, or send `Authorization: Bearer TOKEN`",
+                headers=[("WWW-Authenticate", 'Bearer realm="devserver"')],
+            )
+        method, path = environ.get("REQUEST_METHOD", "GET"), environ.get("PATH_INFO", "")
+        missing = caller.missing([control_permission(method, path)])
+        if missing:
+            denied = PermissionDenied(*missing, caller=caller.name)
+            return error_response(environ, 403, denied.message, denied.hint)
+        return caller
+
+    def find_caller(
+        self, environ: WSGIEnvironment, *, addressed_to_loopback: bool
+    ) -> Caller | None:
+        """Who sent a request; None for nobody known.
+
+        A call to another name than this machine's loopback may come from somebody else through
+        a proxy of the developer's own: it needs a token. A token that is sent counts, also where
+        the developer needs none.
+        """
+        credential = _bearer(environ)
+        if self._is_token(credential) or self._is_token(self._cookie(environ)):
+            return Caller()
+        known = self._find_token(credential) if credential else None
+        if known is not None:
+            return known
         direct = addressed_to_loopback and not any(name in environ for name in _FORWARDED)
         if self._trusts_own_user and direct and peer_is_same_user(environ):
-            return None
-        return error_response(
-            environ,
-            401,
-            "this needs the token of the running server",
-            "open the link that the server printed, or send `Authorization: Bearer TOKEN`",
-            headers=[("WWW-Authenticate", 'Bearer realm="devserver"')],
-        )
+            return Caller()
+        return None
 
-    def hide_cookie(self, environ: WSGIEnvironment) -> None:
-        """Takes the token's cookie out of a request that goes to a plugin."""
+    def hide_credentials(self, environ: WSGIEnvironment) -> None:
+        """Takes this server's tokens out of a request that goes to a plugin; what it sends of
+        its own stays."""
+        credential = _bearer(environ)
+        if credential and (self._is_token(credential) or self._find_token(credential)):
+            del environ["HTTP_AUTHORIZATION"]
         cookies = environ.get("HTTP_COOKIE", "")
         if self._cookie_name(environ) not in cookies:
             return
@@ -62,12 +92,6 @@ class Access:
         ]
         environ["HTTP_COOKIE"] = "; ".join(kept)
 
-    def _has_token(self, environ: WSGIEnvironment) -> bool:
-        scheme, _, credential = environ.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
-        if scheme.lower() == "bearer" and self._is_token(credential.strip()):
-            return True
-        return self._is_token(self._cookie(environ))
-
     def _is_login(self, environ: WSGIEnvironment) -> bool:
         if environ.get("PATH_INFO") not in ("", "/") or environ.get("REQUEST_METHOD") != "GET":
             return False
@@ -77,11 +101,16 @@ class Access:
     def _log_in(self, environ: WSGIEnvironment) -> Response:
         """Puts the token into a cookie, so that it does not stay in the address bar."""
         response = Response(status=303)
-        response.headers["Location"] = "/"
+        root = environ.get("SCRIPT_NAME", "").rstrip("/")
+        response.headers["Location"] = f"{root}/"
         response.headers["Cache-Control"] = "no-store"
         response.headers["Referrer-Policy"] = "no-referrer"
         response.set_cookie(
-            self._cookie_name(environ), self._token.decode(), httponly=True, samesite="Strict"
+            self._cookie_name(environ),
+            self._token.decode(),
+            path=f"{root}/",
+            httponly=True,
+            samesite="Strict",
         )
         return response
 
@@ -94,3 +123,8 @@ class Access:
 
     def _cookie(self, environ: WSGIEnvironment) -> str:
         return parse_cookie(environ).get(self._cookie_name(environ)) or ""
+
+
+def _bearer(environ: WSGIEnvironment) -> str:
+    scheme, _, credential = environ.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
+    return credential.strip() if scheme.lower() == "bearer" else ""

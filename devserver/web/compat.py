@@ -12,7 +12,7 @@ from devserver.core.lifecycle import DesiredState, PluginStatus
 from devserver.core.outcome import Outcome
 from devserver.runtime.registry import PluginRecord
 from devserver.web.api import Answer, diagnosed, status_of
-from devserver.web.inputs import flag, get_record, named_plugin
+from devserver.web.inputs import flag, named_plugin, spelled
 from devserver.web.ports import Control
 from devserver.web.shapes import records
 
@@ -43,20 +43,20 @@ class AdminApi:
 
     def reload(self, name: str) -> Answer:
         """Reloads a plugin; on failure `error` and `result` say what became of it."""
-        record = get_record(self._control, name)
-        with diagnosed(record):
-            outcome = self._control.reload(record.name, trigger="api")
-        return _told(outcome, record, "reloaded")
+        name = spelled(self._control, name)
+        with diagnosed(self._control, name):
+            outcome = self._control.reload(name, trigger="api")
+        return _told(outcome, name, "reloaded")
 
     def enable(self, name: str) -> Answer:
         """Puts a plugin into service."""
-        record = get_record(self._control, name)
-        return _told(self._control.enable(record.name), record, "enabled")
+        name = spelled(self._control, name)
+        return _told(self._control.enable(name), name, "enabled")
 
     def disable(self, name: str) -> Answer:
         """Takes a plugin out of service."""
-        record = get_record(self._control, name)
-        return _told(self._control.disable(record.name, force=flag("force")), record, "disabled")
+        name = spelled(self._control, name)
+        return _told(self._control.disable(name, force=flag("force")), name, "disabled")
 
 
 class ManagementApi:
@@ -109,10 +109,10 @@ class ManagementApi:
 
     def reload(self) -> Answer:
         """Reloads the plugin that `?plugin=` names."""
-        record = named_plugin(self._control)
-        with diagnosed(record):
-            outcome = self._control.reload(record.name, trigger="api")
-        answer = {"plugin": record.name, "status": "success"}
+        name = named_plugin(self._control).name
+        with diagnosed(self._control, name):
+            outcome = self._control.reload(name, trigger="api")
+        answer = {"plugin": name, "status": "success"}
         if outcome.success:
             answer["message"] = "Plugin reloaded successfully with graceful draining"
             return _stamped(answer)
@@ -128,10 +128,11 @@ class ManagementApi:
         }
 
 
-def _told(outcome: Outcome, record: PluginRecord, deed: str) -> Answer:
+def _told(outcome: Outcome, name: str, deed: str) -> Answer:
     if outcome.success:
-        return jsonify({"status": deed, "name": record.name})
-    answer = {"status": "failed", "name": record.name, **_failure(outcome)}
+        told = {} if outcome.kept else {"kept": False, "notes": list(outcome.notes)}
+        return jsonify({"status": deed, "name": name, **told})
+    answer = {"status": "failed", "name": name, **_failure(outcome)}
     return jsonify(answer), status_of(outcome)
 
 
@@ -152,7 +153,8 @@ def _count(known: list[PluginRecord], healths: dict[str, dict[str, Any]]) -> dic
         for r in wanted
     )
     well = sum(healths[r.name]["status"] == "healthy" for r in wanted)
-    overall = "healthy" if not ill else ("degraded" if well else "unhealthy")
+    works = any(healths[r.name]["status"] in ("healthy", "degraded") for r in wanted)
+    overall = "healthy" if not ill else ("degraded" if works else "unhealthy")
     return {
         "healthy_count": well,
         "unhealthy_count": ill,

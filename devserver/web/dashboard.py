@@ -21,12 +21,13 @@ class Dashboard:
 
     def page(self) -> Response:
         """The dashboard."""
-        response = make_response(
-            render_template(
-                "dashboard.html", project=self._control.root.name, path=str(self._control.root)
-            )
-        )
-        response.headers["Content-Security-Policy"] = PAGE_POLICY
-        response.headers["X-Frame-Options"] = "DENY"
-        response.headers["Referrer-Policy"] = "same-origin"
-        return response
+        return own_page("dashboard.html", project=self._control.title, path=str(self._control.root))
+
+
+def own_page(template: str, **values: str) -> Response:
+    """One of the product's pages, with what browsers are to keep to."""
+    response = make_response(render_template(template, **values))
+    response.headers["Content-Security-Policy"] = PAGE_POLICY
+    response.headers["X-Frame-Options"] = "DENY"
+    response.headers["Referrer-Policy"] = "same-origin"
+    return response

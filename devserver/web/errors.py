@@ -17,6 +17,7 @@ from werkzeug.wrappers import Response
 from devserver.core.diagnostics import Diagnostic
 from devserver.core.errors import (
     CommandNotFound,
+    DatabaseUnavailable,
     DevServerError,
     PermissionDenied,
     PluginHookFailed,
@@ -24,6 +25,7 @@ from devserver.core.errors import (
     PluginUnavailable,
     SwitchRefused,
 )
+from devserver.runtime.arguments import BadArguments
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -40,6 +42,7 @@ _STATUS: tuple[tuple[type[DevServerError], int], ...] = (
     (CommandNotFound, 404),
     (PermissionDenied, 403),
     (PluginUnavailable, 503),
+    (DatabaseUnavailable, 503),
     (PluginHookFailed, 500),
     (SwitchRefused, 409),
     (DevServerError, 400),
@@ -47,10 +50,10 @@ _STATUS: tuple[tuple[type[DevServerError], int], ...] = (
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{status} {phrase}</title><link rel="stylesheet" href="/static/devserver/theme.css">
-<link rel="icon" href="/static/devserver/icon.svg"></head>
+<title>{status} {phrase}</title><link rel="stylesheet" href="{root}/static/devserver/theme.css">
+<link rel="icon" href="{root}/static/devserver/icon.svg"></head>
 <body class="error-page"><main><p class="error-code">{status} {phrase}</p>
-<h1>{error}</h1>{hint}{found}{trace}<p><a href="/">Dashboard</a></p></main></body></html>
+<h1>{error}</h1>{hint}{found}{trace}<p><a href="{root}/">Dashboard</a></p></main></body></html>
 """
 
 
@@ -69,7 +72,8 @@ def error_response(
     Flask."""
     found = tuple(diagnostics)
     if _prefers_html(environ):
-        page = _page(status, error, hint, found, traceback)
+        root = environ.get("SCRIPT_NAME", "").rstrip("/")
+        page = _page(status, error, hint, found, traceback, root)
         response = Response(page, status, mimetype="text/html")
         response.headers["Content-Security-Policy"] = PAGE_POLICY
     else:
@@ -97,9 +101,11 @@ def _page(
     hint: str | None,
     found: tuple[Diagnostic, ...],
     traceback: str | None,
+    root: str,
 ) -> str:
     lines = "".join(f"<li>{escape(f'{d.location} {d.code} {d.message}')}</li>" for d in found)
     return _PAGE.format(
+        root=escape(root),
         status=status,
         phrase=escape(HTTPStatus(status).phrase),
         error=escape(error),
@@ -114,6 +120,7 @@ def install_error_pages(app: Flask) -> None:
     app.register_error_handler(Refusal, _on_refusal)
     app.register_error_handler(HTTPException, _on_http_error)
     app.register_error_handler(DevServerError, _on_product_error)
+    app.register_error_handler(BadArguments, _on_bad_arguments)
     app.register_error_handler(Exception, _on_fault)
 
 
@@ -148,6 +155,12 @@ def _on_product_error(error: DevServerError) -> Response:
     status = next(code for kind, code in _STATUS if isinstance(error, kind))
     told = "Plugin not found" if isinstance(error, PluginNotFound) else error.message
     return error_response(request.environ, status, told, error.hint)
+
+
+def _on_bad_arguments(error: BadArguments) -> Response:
+    """In JSON alone: nobody runs commands from the address bar."""
+    told = {"error": error.message, "hint": error.hint, "errors": error.errors}
+    return Response(json.dumps(told) + "\n", 422, mimetype="application/json")
 
 
 def _on_fault(error: Exception) -> Response:

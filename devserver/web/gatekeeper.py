@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from werkzeug.datastructures import Headers
 from werkzeug.wrappers import Response
 
 from devserver.core.names import RESERVED, normalise
+from devserver.core.permissions import NOBODY, Caller
+from devserver.runtime.dispatcher import CALLER_KEY
 from devserver.web.access import Access
 from devserver.web.authority import (
     Authority,
@@ -21,11 +24,12 @@ from devserver.web.authority import (
     parse_origin,
 )
 from devserver.web.errors import error_response
+from devserver.web.tokens import FindToken
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-_CONTROL = frozenset({"api", "admin", "plugins"})
+_CONTROL = frozenset({"api", "admin", "plugins", "docs"})
 _OURS = RESERVED | {"openapi.json"}
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _LENGTH = re.compile(r"[0-9]{0,18}\Z")
@@ -61,7 +65,14 @@ class Gatekeeper:
     """WSGI middleware: refuses what is malformed, not addressed to this server, sent by a foreign
     page, or a control call without a credential; the rest goes on to `app`."""
 
-    def __init__(self, app: WSGIApplication, *, token: str, settings: GateSettings) -> None:
+    def __init__(
+        self,
+        app: WSGIApplication,
+        *,
+        token: str,
+        settings: GateSettings,
+        find_token: FindToken = lambda _: None,
+    ) -> None:
         self._app = app
         self._hosts = HostPolicy(bound=settings.host, allowed=settings.allowed_hosts)
         origins = map(parse_origin, settings.allowed_origins)
@@ -70,6 +81,7 @@ class Gatekeeper:
             token=token,
             port=settings.port,
             trusts_own_user=self._hosts.is_loopback_only and not settings.require_token,
+            find_token=find_token,
         )
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -82,7 +94,8 @@ class Gatekeeper:
         if answer is not None:
             return answer(environ, start)
         if not request.control:
-            self._access.hide_cookie(environ)
+            environ[CALLER_KEY] = self._caller_of(request)
+            self._access.hide_credentials(environ)
         return self._app(environ, start)
 
     def _judge(self, request: _Request) -> Response | None:
@@ -101,9 +114,27 @@ class Gatekeeper:
                 "another site's page may not use this server's control calls",
                 "open the dashboard itself, or call from a terminal",
             )
-        return self._access.admit(
+        caller = self._access.admit(
             request.environ, addressed_to_loopback=is_loopback(request.host.host)
         )
+        if isinstance(caller, Response):
+            return caller
+        request.environ[CALLER_KEY] = lambda: caller
+        return None
+
+    def _caller_of(self, request: _Request) -> Callable[[], Caller]:
+        """Who sends a request to a plugin, found out when the plugin wants to know. What a page
+        of another site embeds is not done for whoever looks at that page."""
+        before = {**request.environ}  # with the credentials, which the plugin does not see
+
+        @functools.cache
+        def find() -> Caller:
+            if _sent_by_foreign_page(request):
+                return NOBODY
+            loopback = is_loopback(request.host.host)
+            return self._access.find_caller(before, addressed_to_loopback=loopback) or NOBODY
+
+        return find
 
     def _refuse_host(self, request: _Request) -> Response | None:
         if self._hosts.accepts(request.host.host, _local_address(request.environ)):

@@ -28,6 +28,12 @@ def get_record(control: Control, name: str) -> PluginRecord:
     return record
 
 
+def spelled(control: Control, name: str) -> str:
+    """The plugin's name as its folder spells it; raises PluginNotFound. For whoever waits: a
+    record would hold the generation that is on its way out."""
+    return get_record(control, name).name
+
+
 def named_plugin(control: Control) -> PluginRecord:
     """The plugin that `?plugin=` names."""
     name = request.args.get("plugin", "")
@@ -36,11 +42,11 @@ def named_plugin(control: Control) -> PluginRecord:
     return get_record(control, name)
 
 
-def flag(name: str) -> bool:
-    """A yes-or-no query parameter, False when it is not there."""
+def flag(name: str, *, default: bool = False) -> bool:
+    """A yes-or-no query parameter, `default` when it is not there."""
     text = request.args.get(name)
     if text is None:
-        return False
+        return default
     if text.lower() not in _WORDS:
         raise BadInput(f"{name}={text[:40]!r} is neither true nor false", f"use {name}=true")
     return _WORDS[text.lower()]
@@ -58,12 +64,13 @@ def whole_number(name: str, *, default: int, low: int, high: int) -> int:
     )
 
 
-def json_object() -> dict[str, Any]:
-    """The JSON object in the body, empty for no body."""
+def json_object(*, announced: bool = True) -> dict[str, Any]:
+    """The JSON object in the body, empty for no body. With `announced` False the body need not
+    say that it is JSON: only for methods that no page of another origin can send."""
     if not request.get_data(cache=True):
         return {}
     try:
-        value = request.get_json()
+        value = request.get_json(force=not announced)
     except UnsupportedMediaType:
         raise BadInput(
             "the body is not announced as JSON",

@@ -18,14 +18,14 @@ from devserver.core.lifecycle import PluginStatus
 from devserver.core.outcome import Outcome, Result
 from devserver.reload.journal import FeedEvent
 from devserver.runtime.registry import PluginRecord
+from devserver.web.plugin_metrics import PREFIX as _PREFIX
+from devserver.web.plugin_metrics import events, healths, latencies
 from devserver.web.ports import Control
 from devserver.web.shapes import records
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
     from prometheus_client.registry import CollectorRegistry
-
-_PREFIX = "devserver"
 
 
 class Metrics:
@@ -35,6 +35,9 @@ class Metrics:
         self._control = control
         self._reloads: Counter[tuple[str, Result]] = Counter()
         self._seconds: Counter[Result] = Counter()
+        self._steps: Counter[tuple[str, Result]] = Counter()
+        self._step_seconds: Counter[tuple[str, Result]] = Counter()
+        self._counted = 0
         self._lock = threading.Lock()
         self._registry: CollectorRegistry | None = None
         control.journal.listen(self._count)
@@ -57,6 +60,10 @@ class Metrics:
         known = records(self._control.registry.view)
         yield from self._of_the_host(known)
         yield from self._of_plugins(known)
+        yield from self._of_steps()
+        yield from latencies(self._control, known)
+        yield from healths(self._control, known)
+        yield from events(self._control, known)
 
     def _own_registry(self) -> CollectorRegistry:
         from prometheus_client.registry import CollectorRegistry
@@ -71,6 +78,14 @@ class Metrics:
         if outcome is None or event.kind != "outcome":
             return
         with self._lock:
+            if outcome.id <= self._counted:
+                return  # told once more, with what came after the commit
+            self._counted = outcome.id
+            for step in outcome.steps:
+                self._steps[step.name, outcome.result] += step.plugin is None
+                self._step_seconds[step.name, outcome.result] += (  # type: ignore[assignment]
+                    step.ms / 1000 if step.plugin is None else 0
+                )
             self._seconds[outcome.result] += outcome.duration_ms / 1000  # type: ignore[assignment]
             for plugin in outcome.plugins:
                 self._reloads[plugin, outcome.result] += 1
@@ -123,6 +138,22 @@ class Metrics:
             reloads.add_metric([plugin, str(result)], number)
         yield reloads
 
+    def _of_steps(self) -> Iterator[Metric]:
+        from prometheus_client.core import SummaryMetricFamily
+
+        steps = SummaryMetricFamily(
+            f"{_PREFIX}_reload_step_seconds",
+            "Time that each step of a reload took, by the reload's result.",
+            labels=["step", "result"],
+        )
+        with self._lock:
+            counted = sorted(self._steps.items())
+            spent = dict(self._step_seconds)
+        for (step, result), number in counted:
+            if number:
+                steps.add_metric([step, str(result)], number, spent[step, result])
+        yield steps
+
     def _figures(self, record: PluginRecord) -> dict[str, float]:
         control, name = self._control, record.name
         own = control.plugin_details(name)["metrics"]
@@ -133,6 +164,7 @@ class Metrics:
             "active": record.generation is not None,
             "pending": record.pending,
             "active_requests": control.active_requests(name),
+            "event_queue_length": control.queued_events(name),
             "requests": own.get("requests", 0),
             "errors": own.get("errors", 0),
             "routes": control.routes_count(name),
@@ -147,6 +179,7 @@ _FAMILIES = {
     "active": ("gauge", "1 while a generation answers."),
     "pending": ("gauge", "1 while what is on disk is not what runs."),
     "active_requests": ("gauge", "Requests, events and commands inside the plugin now."),
+    "event_queue_length": ("gauge", "Calls of the plugin's listeners that are due."),
     "requests": ("counter", "Requests to the plugin."),
     "errors": ("counter", "Errors that the plugin's code raised."),
     "routes": ("gauge", "Routes that the plugin serves."),

@@ -3,12 +3,19 @@ can stand behind the pages and the API."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 from devserver.core.outcome import Outcome
+from devserver.reload.canary_control import CanaryControl
+from devserver.reload.configurations import Configurations
 from devserver.reload.journal import Journal
+from devserver.reload.rollbacks import Rollbacks
+from devserver.runtime.api_document import ApiPart
+from devserver.runtime.event_log import EventLog
+from devserver.runtime.generation import Generation
+from devserver.runtime.latency import LatencyFigures
 from devserver.runtime.registry import Registry
 
 
@@ -17,8 +24,15 @@ class Control(Protocol):
 
     root: Path
     """The project's folder."""
+    title: str
+    """What stands on the pages, by default the folder's name."""
     registry: Registry
     journal: Journal
+    events: EventLog
+    """What plugins published lately."""
+    rollbacks: Rollbacks | None
+    canaries: CanaryControl
+    configurations: Configurations
     started_at: float
     """Unix seconds."""
 
@@ -26,13 +40,28 @@ class Control(Protocol):
         """Reloads and waits for the outcome. Raises PluginNotFound, PluginUnavailable."""
         ...
 
-    def enable(self, name: str, *, trigger: str = "api") -> Outcome:
-        """Puts a plugin into service and waits for the outcome. Raises PluginNotFound."""
+    def enable(self, name: str, *, routes: bool = True, trigger: str = "api") -> Outcome:
+        """Puts a plugin into service and waits for the outcome; without `routes` they stay as
+        they are. Raises PluginNotFound."""
         ...
 
-    def disable(self, name: str, *, force: bool = False, trigger: str = "api") -> Outcome:
-        """Takes a plugin out of service and waits until it is gone. Raises PluginNotFound,
-        SwitchRefused."""
+    def load(self, name: str, *, trigger: str = "api") -> Outcome:
+        """Like `enable`, and serves it from plugins/ where it was served from elsewhere. Raises
+        PluginNotFound, DevServerError."""
+        ...
+
+    def configure(
+        self, name: str, changes: Mapping[str, Any], *, trigger: str = "config"
+    ) -> Outcome:
+        """Overrides values of a plugin's configuration (None takes an override out) and waits
+        until they are in force. Raises PluginNotFound."""
+        ...
+
+    def disable(
+        self, name: str, *, force: bool = False, routes: bool = True, trigger: str = "api"
+    ) -> Outcome:
+        """Takes a plugin out of service and waits until it is gone; without `routes` they stay
+        as they are. Raises PluginNotFound, SwitchRefused."""
         ...
 
     def unload(self, name: str, *, force: bool = False, trigger: str = "api") -> Outcome:
@@ -43,10 +72,22 @@ class Control(Protocol):
         """Looks at the plugins folder again; the names of all plugins known then."""
         ...
 
-    def run_command(self, plugin: str, command: str, arguments: dict[str, Any]) -> object:
-        """What the plugin's command returned. Raises PluginNotFound, CommandNotFound,
-        PluginUnavailable, another DevServerError for arguments that do not fit, or whatever
-        the command itself raises."""
+    def run_command(
+        self,
+        plugin: str,
+        command: str,
+        arguments: dict[str, Any],
+        *,
+        caller_left: Callable[[], bool] = ...,
+    ) -> object:
+        """What the plugin's command returned; it is ended when `caller_left()`. Raises
+        PluginNotFound, CommandNotFound, PluginUnavailable, BadArguments, or whatever the command
+        itself raises."""
+        ...
+
+    def describe_commands(self, plugin: str) -> list[dict[str, Any]]:
+        """What the plugin's commands take: `[{name, help, parameters}]`. Raises PluginNotFound,
+        PluginUnavailable."""
         ...
 
     def health(self, name: str) -> Mapping[str, Any]:
@@ -54,10 +95,30 @@ class Control(Protocol):
         unhealthy or unknown. Never blocks for long."""
         ...
 
+    def last_health(self, name: str) -> Mapping[str, Any]:
+        """What is known of a plugin's health without asking it."""
+        ...
+
+    def latency(self, name: str) -> LatencyFigures:
+        """How long the requests to a plugin took."""
+        ...
+
+    def services(self) -> list[dict[str, str]]:
+        """Every service: `{name, plugin, version, type}`, by name."""
+        ...
+
+    def queued_events(self, name: str) -> int:
+        """How many calls of a plugin's listeners are due."""
+        ...
+
     def plugin_details(self, name: str) -> Mapping[str, Any]:
         """routes `{count, details: [{path, methods, name, summary}]}`, dependencies, dependents,
         config (secrets masked), permissions, services, events, commands `[{name, help}]`,
         metrics."""
+        ...
+
+    def api_part(self, generation: Generation) -> ApiPart:
+        """What a generation answers, as its part of the OpenAPI document; within seconds."""
         ...
 
     def routes_count(self, name: str) -> int:

@@ -151,6 +151,7 @@ def _identity(record: PluginRecord) -> dict[str, Any]:
         "reason": record.reason,
         "generation": record.generation_number if serving is None else serving.number,
         "pending": record.pending,
+        "location": None if serving is None else serving.source.location,
     }
 
 
@@ -162,6 +163,11 @@ def _said(record: PluginRecord, name: str) -> object:
     plugin = None if record.generation is None else record.generation.plugin
     value = inspect.getattr_static(plugin, name, "")
     return value if isinstance(value, (str, bool)) else ""
+
+
+def description_of(record: PluginRecord) -> str:
+    """What the plugin is for, "" where it does not say."""
+    return str(_said(record, "description"))
 
 
 def _moment(record: PluginRecord) -> str | None:

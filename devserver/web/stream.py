@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import threading
 import time
@@ -63,7 +64,7 @@ class EventStream:
         try:
             yield f"retry: {_RETRY_MS}\n{self._hello(newest)}"
             beat = time.monotonic()
-            while not self._stopping.is_set() and not _has_left(client):
+            while not self._stopping.is_set() and not has_left(client):
                 found = self._control.journal.events_after(seen, self._tick)
                 if found:
                     seen = found[-1].id
@@ -101,13 +102,18 @@ def _format(event: FeedEvent) -> str:
     return f"id: {event.id}\nevent: {event.kind}\ndata: {json.dumps(event.payload)}\n\n"
 
 
-def _has_left(client: socket.socket | None) -> bool:
+def has_left(client: socket.socket | None) -> bool:
     """True when the client has closed its end."""
     if client is None:
         return False
     try:
+        # A socket with a time limit would wait for something to read, whatever the flags say.
+        look = select.poll()
+        look.register(client, select.POLLIN)
+        if not look.poll(0):
+            return False
         return client.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
     except BlockingIOError:
         return False
-    except OSError:
+    except (OSError, ValueError):
         return True

@@ -147,10 +147,10 @@ def test_commands_find_the_server_and_say_what_it_says(
         assert shown in done.stdout
     assert sysctl(folder, "plugins", "info", "nobody").returncode == 3
     unknown = sysctl(folder, "plugins", "run", "users", "fly")
-    assert unknown.returncode == 1
-    assert "hint: its commands: greet" in unknown.stderr
+    assert unknown.returncode == 2
+    assert "has no command 'fly'; it has: greet" in unknown.stderr
     misfit = sysctl(folder, "plugins", "run", "users", "greet", "times=many")
-    assert misfit.returncode == 1
+    assert misfit.returncode == 2
     assert "Traceback" not in misfit.stderr
 
 

@@ -257,8 +257,7 @@ class EditMachine(RuleBasedStateMachine):
     def delete(self, name: str) -> None:
         if name in self.disk and not any(name in NEEDS[other] for other in self.disk):
             before = self.picture()
-            del self.disk[name]
-            self.off.discard(name)
+            del self.disk[name]  # the operator's word stands, should it come back
             outcome = self.lab.save((name, None))
             self.follow(outcome, before)
             assert name not in self.lab.running.registry.view.plugins
@@ -288,12 +287,11 @@ class EditMachine(RuleBasedStateMachine):
             self.serving.pop(gone, None)
             self.hits.pop(gone, None)
             self.off.add(gone)
-        self.off &= set(self.disk)
 
     @rule(name=plugins_)
     @precondition(lambda self: bool(self.off))
     def enable(self, name: str) -> None:
-        if name not in self.off:
+        if name not in self.off or name not in self.disk:
             return
         must_work = self.fits(name, self.disk[name])
         before = self.picture()

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
+from devserver.core.diagnostics import Severity
+from devserver.core.outcome import Result
 from devserver.runtime.configuration import Configuration
 from devserver.runtime.project import Project
 from tests.integration.lab import Lab, plugin
@@ -123,3 +129,107 @@ def test_a_watched_file_of_any_kind_reloads_the_plugin(lab: Lab) -> None:
     assert outcome is not None
     assert outcome.success
     assert lab.get("/users/table").text == "2"
+
+
+ORDERS = plugin("orders", top="from plugins.users.plugin import VERSION as USERS")
+
+
+def _pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def _loop(path: Path) -> None:
+    path.symlink_to(path.name)
+
+
+def _dangling(path: Path) -> None:
+    path.symlink_to("nowhere.py")
+
+
+ODD = pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (_pipe, "it is a named pipe"),
+        (_loop, "Too many levels of symbolic links"),
+        (_dangling, "it is a link that leads nowhere"),
+    ],
+)
+
+
+@ODD
+def test_an_entry_that_cannot_be_read_is_told_by_the_plugin_and_by_who_needs_it(
+    lab: Lab, make: Callable[[Path], None], reason: str
+) -> None:
+    (lab.root / "plugins" / "users").mkdir()
+    make(lab.root / "plugins" / "users" / "plugin.py")
+    lab.write("orders", ORDERS)
+    lab.start()
+    view = lab.running.registry.view
+    (own,) = view.plugins["users"].diagnostics
+    assert (own.code, own.plugin, own.file) == ("SYN001", "users", "plugins/users/plugin.py")
+    assert own.message == f"the file cannot be read: {reason}"
+    told = view.plugins["orders"].diagnostics[0]
+    assert told.code == "IMP003"
+    assert told.message == f"plugin 'users' cannot be read: plugins/users/plugin.py: {reason}"
+    outcome = lab.save(("orders", ORDERS + "\n"))
+    assert outcome is not None
+    assert reason in outcome.diagnostics[0].message
+    (lab.root / "plugins" / "users" / "plugin.py").unlink()
+    lab.save(("users", plugin("users")))
+    assert lab.json("/orders/version")["version"] == 1
+
+
+@ODD
+def test_a_single_file_that_cannot_be_read_is_told(
+    lab: Lab, make: Callable[[Path], None], reason: str
+) -> None:
+    make(lab.root / "plugins" / "users.py")
+    lab.start()
+    record = lab.running.registry.view.plugins["users"]
+    assert record.status == "failed"
+    assert reason in record.reason
+
+
+@ODD
+def test_an_entry_that_can_no_longer_be_read_leaves_what_runs_in_service(
+    lab: Lab, make: Callable[[Path], None], reason: str
+) -> None:
+    path = lab.write("users", plugin("users"))
+    lab.start()
+    path.unlink()
+    make(path)
+    outcome = lab.running.changed(path)
+    assert outcome is not None
+    assert outcome.result is Result.REJECTED
+    assert reason in str(outcome.error)
+    assert lab.json("/users/version")["version"] == 1
+
+
+@ODD
+def test_a_module_that_cannot_be_read_is_named_and_explains_a_failed_import(
+    lab: Lab, make: Callable[[Path], None], reason: str
+) -> None:
+    lab.write("users", plugin("users"))
+    make(lab.root / "plugins" / "users" / "models.py")
+    lab.write("orders", plugin("orders", top="from plugins.users.models import VALUE"))
+    lab.start()
+    view = lab.running.registry.view
+    assert view.plugins["users"].status == "active"
+    (own,) = view.plugins["users"].diagnostics
+    assert (own.code, own.severity) == ("SYN001", Severity.WARNING)
+    assert (own.file, own.message) == (
+        "plugins/users/models.py", f"the file cannot be read: {reason}",
+    )  # fmt: skip
+    told = view.plugins["orders"].diagnostics[0]
+    assert told.code == "IMP004"
+    assert told.hint == f"plugins/users/models.py cannot be read: {reason}"
+
+
+def test_a_declared_dependency_that_cannot_be_read_is_told_with_the_reason(lab: Lab) -> None:
+    (lab.root / "plugins" / "users").mkdir()
+    os.mkfifo(lab.root / "plugins" / "users" / "plugin.py")
+    lab.write("orders", plugin("orders", body="dependencies = ['users']"))
+    lab.start()
+    told = lab.running.registry.view.plugins["orders"].diagnostics[0]
+    assert told.code == "DEP001"
+    assert "plugins/users/plugin.py: it is a named pipe" in told.message

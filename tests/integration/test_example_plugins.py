@@ -10,8 +10,9 @@ import pytest
 
 from devserver.assembly import OfflineProject
 from devserver.core.outcome import Outcome, Result
+from devserver.core.permissions import Caller
 from devserver.runtime.project import Project
-from devserver.sdk.permissions import GRANTS
+from devserver.sdk.permissions import acting_for
 from tests.integration.lab import Lab, plugin, wait_for
 
 REPOSITORY = Path(__file__).parents[2]
@@ -146,12 +147,9 @@ def test_users_are_listed_added_and_removed(shop: Lab) -> None:
 
 
 def test_only_who_may_manage_users_adds_one(shop: Lab) -> None:
-    token = GRANTS.set(frozenset({"users.view"}))
-    try:
+    with acting_for(Caller(name="reader", grants=frozenset({"users.view"}))):
         answer = shop.ask("POST", "/users/", json={"name": "Eve"})
         assert shop.get("/users/").status_code == 200
-    finally:
-        GRANTS.reset(token)
 
     assert answer.status_code == 403
     assert "users.manage" in answer.text

@@ -6,6 +6,7 @@ import logging
 
 import pytest
 
+from devserver.cli.outcomes import failed_step
 from tests.integration.lab import Lab, plugin, wait_for
 
 HEALTH = """
@@ -200,3 +201,76 @@ def test_without_roll_back_what_is_only_refused_leaves_the_old_version_serving(
     lab.start()
     assert not lab.save(("users", text)).success  # type: ignore[union-attr]
     assert lab.json("/users/version")["version"] == 1
+
+
+def ill_on_demand(lab: Lab) -> None:
+    """Puts a second version of users live, and then back for its health."""
+    old = lab.generation("users")
+    outcome = lab.save(("users", users(2, healthy="not hasattr(self, 'ill')")))
+    assert outcome is not None
+    assert outcome.success
+    lab.generation("users").plugin.ill = True  # type: ignore[union-attr]
+    wait_for(lambda: lab.generation("users") is old, "the old one serves")
+    wait_for(lambda: lab.running.control.pending() == ["users"], "what is kept for later")
+
+
+def test_enabling_a_dependent_uses_what_runs_and_not_what_failed_its_probation(lab: Lab) -> None:
+    lab.settings(LONG)
+    lab.write("users", users(1))
+    lab.write("orders", ORDERS)
+    lab.start()
+    lab.running.control.disable("orders")
+    ill_on_demand(lab)
+    old = lab.generation("users")
+    outcome = lab.running.control.enable("orders")
+    assert outcome.success
+    assert outcome.reloaded == ("orders",)
+    assert lab.generation("users") is old
+    assert lab.json("/orders/users") == {"users": 1}
+    assert lab.running.control.pending() == ["users"]
+    assert lab.running.control.reload("users").success
+    assert lab.json("/orders/users") == {"users": 2}
+
+
+def test_a_save_of_a_dependent_does_not_try_again_what_failed_its_probation(lab: Lab) -> None:
+    lab.settings(LONG)
+    lab.write("users", users(1))
+    lab.write("orders", ORDERS)
+    lab.start()
+    ill_on_demand(lab)
+    old = lab.generation("users")
+    outcome = lab.save(("orders", ORDERS + "\n"))
+    assert outcome is not None
+    assert outcome.reloaded == ("orders",)
+    assert lab.generation("users") is old
+    outcome = lab.save(("users", users(3)))
+    assert outcome is not None
+    assert outcome.success
+    assert lab.json("/orders/users") == {"users": 3}
+
+
+def test_enabling_a_plugin_leaves_refused_content_of_what_it_needs_alone(lab: Lab) -> None:
+    lab.settings("safety:\n  max_reload_attempts: 1\n")
+    lab.write("users", plugin("users"))
+    lab.write("orders", ORDERS)
+    lab.start()
+    lab.running.control.disable("orders")
+    gate = lab.root / "gate"
+    start = f"""
+        def initialize(self):
+            import pathlib
+            assert pathlib.Path({str(gate)!r}).exists()
+    """
+    assert not lab.save(("users", plugin("users", 2, body=start))).success  # type: ignore[union-attr]
+    gate.touch()
+    assert lab.running.control.enable("orders").reloaded == ("orders",)
+    assert lab.json("/users/version")["version"] == 1
+
+
+def test_the_outcome_of_a_failed_probation_says_that_it_was_that(lab: Lab) -> None:
+    lab.settings(LONG)
+    lab.write("users", users(1))
+    lab.start()
+    ill_on_demand(lab)
+    back = next(o for o in lab.running.journal.outcomes() if o.rolled_back)
+    assert failed_step(back) == "probation"

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from devserver.core.diagnostics import Severity
 from devserver.core.errors import DevServerError, PluginUnavailable, SwitchRefused
 from devserver.core.outcome import Result
 from tests.integration.lab import Lab, plugin, wait_for
@@ -209,7 +210,7 @@ def test_a_plugin_that_disables_itself_in_a_request_gets_its_answer_out(lab: Lab
     lab.write("users", plugin("users", routes="""
         @router.post("/bye")
         def bye():
-            self.plugin_manager.disable("users")
+            self.plugin_manager.disable_plugin("users")
             return {"gone": True}
     """))  # fmt: skip
     lab.start()
@@ -222,3 +223,101 @@ def test_unknown_plugins_cannot_be_switched(lab: Lab) -> None:
     for switch in ("enable", "disable", "unload"):
         with pytest.raises(DevServerError, match="no plugin named"):
             getattr(lab.running.control, switch)("nobody")
+
+
+def test_a_disabled_plugin_vetoes_no_deletion_and_is_named_in_a_warning(lab: Lab) -> None:
+    lab.write("users", plugin("users"))
+    lab.write("orders", ORDERS)
+    lab.start()
+    lab.running.control.disable("orders")
+    outcome = lab.save(("users", None))
+    assert outcome is not None
+    assert outcome.removed == ("users",)
+    assert [(d.severity, d.plugin) for d in outcome.diagnostics] == [(Severity.WARNING, "orders")]
+    assert "'users'" in outcome.diagnostics[0].message
+    enabled = lab.running.control.enable("orders")
+    assert enabled.result is Result.REJECTED
+    assert "IMP003" in {d.code for d in enabled.diagnostics}
+
+
+def test_a_plugin_that_failed_vetoes_no_deletion(lab: Lab) -> None:
+    lab.write("users", plugin("users"))
+    lab.write("orders", plugin("orders", top="from plugins.users.plugin import VERSION\n1 / 0"))
+    lab.start()
+    assert lab.running.registry.view.plugins["orders"].status == "failed"
+    outcome = lab.save(("users", None))
+    assert outcome is not None
+    assert outcome.removed == ("users",)
+
+
+def test_a_plugin_that_serves_still_vetoes_the_deletion_of_what_it_needs(lab: Lab) -> None:
+    lab.write("users", plugin("users"))
+    lab.write("orders", ORDERS)
+    lab.start()
+    outcome = lab.save(("users", None))
+    assert outcome is not None
+    assert outcome.result is Result.REJECTED
+    assert lab.json("/orders/version")["version"] == 1
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        ("users", plugin("users").replace("VERSION", "NUMBER")),
+        ("users/extra.py", None),
+        ("users/extra.py", "import no_such_module_at_all\n"),
+    ],
+)
+def test_a_disabled_plugin_vetoes_no_edit_of_what_it_imports(
+    lab: Lab, after: tuple[str, str | None]
+) -> None:
+    lab.write("users", plugin("users"))
+    lab.write("users/extra.py", "VALUE = 1\n")
+    lab.write("orders", plugin("orders", top="""
+        from plugins.users.plugin import VERSION as USERS
+        from plugins.users.extra import VALUE
+    """))  # fmt: skip
+    lab.start()
+    lab.running.control.disable("orders")
+    outcome = lab.save(after)
+    assert outcome is not None
+    assert outcome.success
+    assert not lab.running.control.enable("orders").success
+    assert lab.get("/users/version").status_code == 200
+
+
+def test_a_disabled_plugin_closes_no_circle(lab: Lab) -> None:
+    lab.write("users", plugin("users"))
+    lab.write("orders", ORDERS)
+    lab.start()
+    lab.running.control.disable("orders")
+    lazily = "def orders():\n    from plugins.orders.plugin import VERSION\n    return VERSION"
+    outcome = lab.save(("users", plugin("users", 2, top=lazily)))
+    assert outcome is not None
+    assert outcome.success
+    enabled = lab.running.control.enable("orders")
+    assert "DEP005" in {d.code for d in enabled.diagnostics}
+
+
+def test_what_a_disabled_plugin_leaves_behind_is_in_the_answer(lab: Lab) -> None:
+    hangs = """
+        stop = __import__("threading").Event()
+
+        def shutdown(self):
+            while not self.stop.is_set():
+                try:
+                    self.stop.wait()
+                except BaseException:
+                    pass
+        """
+    lab.settings("reload: {timeout: 1}")
+    lab.write("users", plugin("users", body=hangs))
+    lab.start()
+    stop = lab.generation("users").plugin.stop
+    try:
+        outcome = lab.running.control.disable("users")
+        assert outcome.success
+        assert any("left behind: thread" in note for note in outcome.notes), outcome.notes
+        assert "dispose" in {step.name for step in outcome.steps}
+    finally:
+        stop.set()

@@ -4,6 +4,8 @@ import { renderActivity } from "./activity.js";
 import { el, fill } from "./dom.js";
 import { CallFailed, Feed, enable, get, reload } from "./feed.js";
 import { ms, refreshTimes } from "./format.js";
+import { followInstances } from "./instances.js";
+import { followMessages } from "./messages.js";
 import { renderPlugins } from "./plugins.js";
 import { renderProblems } from "./problems.js";
 
@@ -114,6 +116,8 @@ const on = {
     state.running = null;
     refresh();
     readHistory();
+    followInstances();
+    followMessages();
   },
   started(payload) {
     state.running = payload;

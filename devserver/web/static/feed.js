@@ -3,6 +3,9 @@
 const KINDS = ["hello", "started", "outcome", "disposed", "plugins", "settings", "notice"];
 const RETRY_MS = 2000;
 
+/** What stands before every path where the application is mounted below one. */
+export const ROOT = document.body.dataset.root ?? "";
+
 /**
  * Keeps the event stream open. `onEvent(kind, payload)` gets what happens, `onState(state)` one
  * of connecting, live, lost.
@@ -17,7 +20,7 @@ export class Feed {
   open() {
     clearTimeout(this.timer);
     this.source?.close();
-    this.source = new EventSource("/api/events");
+    this.source = new EventSource(`${ROOT}/api/events`);
     this.source.addEventListener("open", () => this.onState("live"));
     this.source.addEventListener("error", () => this.lost());
     for (const kind of KINDS) {
@@ -70,7 +73,7 @@ async function act(name, deed) {
 async function call(path, options) {
   let response;
   try {
-    response = await fetch(path, {
+    response = await fetch(ROOT + path, {
       headers: { Accept: "application/json" }, credentials: "same-origin", ...options,
     });
   } catch {

@@ -1,6 +1,7 @@
 // The table of plugins.
 
 import { el, fill, reconcile } from "./dom.js";
+import { ROOT } from "./feed.js";
 import { timeOf } from "./format.js";
 
 const $ = (id) => document.getElementById(id);
@@ -90,7 +91,7 @@ function updateRow(row, plugin) {
   const [name, status, generation, reloads, routes, loaded, needs, action] = row.children;
   row.dataset.status = plugin.shown;
   fill(name,
-    el("a", { href: `/${encodeURIComponent(plugin.name)}/`, title: `Open /${plugin.name}/` },
+    el("a", { href: `${ROOT}/${encodeURIComponent(plugin.name)}/`, title: `Open /${plugin.name}/` },
       plugin.name),
     plugin.version && el("span", { className: "version" }, plugin.version),
     plugin.description && el("p", { className: "about", title: plugin.description },

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 
+import pytest
+
 from tests.integration.lab import Lab, plugin, wait_for
 
 
@@ -101,3 +103,100 @@ def test_the_folder_of_all_plugins_vanishes_and_comes_back(lab: Lab) -> None:
     wait_for(lambda: lab.get("/users/version").status_code == 200, "it is back")
     lab.write("users", plugin("users", 2))
     wait_for(lambda: lab.json("/users/version")["version"] == 2, "it is watched again")
+
+
+def warnings_of(lab: Lab) -> list[str]:
+    return [
+        str(e.payload["message"])
+        for e in lab.running.journal.events_after(0, 0)
+        if e.kind == "notice" and e.payload["level"] == "warning"
+    ]
+
+
+def test_a_folder_beside_a_single_file_takes_its_place_and_that_is_told(lab: Lab) -> None:
+    (lab.root / "plugins" / "users.py").write_text(plugin("users"))
+    lab.start()
+    outcome = lab.save(("users", plugin("users", 2)))
+    assert outcome is not None
+    assert lab.json("/users/version")["version"] == 2
+    told = [d.message for d in outcome.diagnostics if d.code == "STR019"]
+    assert len(told) == 1
+    assert "plugins/users.py is the plugin 'users' too" in told[0]
+    assert told[0].endswith("plugins/users is: a folder comes before a file")
+    lab.stop()
+    lab.start()
+    assert lab.json("/users/version")["version"] == 2
+
+
+@pytest.mark.parametrize("validation", ["true", "false"])
+def test_a_single_file_beside_a_folder_is_told_once_and_not_used(lab: Lab, validation: str) -> None:
+    lab.settings(f"reload:\n  validation: {validation}\n")
+    lab.write("users", plugin("users"))
+    lab.start()
+    single = lab.write("users.py", plugin("users", 2))
+    assert lab.running.changed(single) is None
+    assert lab.json("/users/version")["version"] == 1
+    told = warnings_of(lab)
+    assert told == [
+        "plugins/users.py is the plugin 'users' too, and is not used: "
+        "plugins/users is: a folder comes before a file"
+    ]
+    assert lab.running.changed(single) is None
+    assert warnings_of(lab) == told
+    single.unlink()
+    lab.running.changed(single)
+    lab.write("users.py", plugin("users", 3))
+    lab.running.changed(single)
+    assert warnings_of(lab) == told * 2
+
+
+def test_two_spellings_of_one_name_are_told(lab: Lab) -> None:
+    lab.write("my_users", plugin("my_users"))
+    lab.start()
+    outcome = lab.save(("my-users", plugin("my_users", 2)))
+    assert outcome is not None
+    assert lab.json("/my_users/version")["version"] == 2
+    (told,) = [d.message for d in outcome.diagnostics if d.code == "STR019"]
+    assert told.startswith("plugins/my_users is the plugin 'my-users' too")
+
+
+def test_the_spelling_of_the_folder_is_told_also_of_what_never_ran(lab: Lab) -> None:
+    lab.write("-x", plugin("x"))
+    lab.write("my-users", "def x(:")
+    lab.start()
+    told = {o.plugin: o for o in lab.running.journal.outcomes()}
+    assert set(told) == {"-x", "my-users"}
+    assert told["my-users"].plugins == ("my-users",)
+    assert "Plugin my-users was not reloaded" in told["my-users"].message
+    saved = lab.save(("your-users", "def x(:"))
+    assert saved is not None
+    assert saved.plugin == "your-users"
+
+
+def test_the_spelling_of_the_folder_is_told_by_what_needs_it(lab: Lab) -> None:
+    lab.write("my-users", plugin("my_users"))
+    lab.write("orders", plugin("orders", top="from plugins.my_users.plugin import VERSION as V"))
+    lab.start()
+    lab.running.control.disable("my-users", force=True)
+    outcome = lab.running.control.enable("orders")
+    assert not outcome.success
+    assert "plugin 'my-users' is disabled" in [d.message for d in outcome.diagnostics]
+
+
+def test_the_spelling_of_the_folder_is_told_when_what_is_needed_did_not_start(lab: Lab) -> None:
+    lab.write("my-users", plugin("my_users", body="def initialize(self): 1 / 0"))
+    lab.write("or-ders", plugin("or_ders", top="from plugins.my_users.plugin import VERSION as V"))
+    lab.start()
+    (told,) = lab.running.registry.view.plugins["or_ders"].diagnostics
+    assert told.message == "it needs 'my-users', which is not active"
+    assert told.hint == "as soon as 'my-users' is loaded, 'or-ders' is tried again"
+
+
+def test_the_spelling_of_the_folders_is_told_of_a_circle(lab: Lab) -> None:
+    lab.write("my-users", plugin("my_users"))
+    lab.write("or-ders", plugin("or_ders", top="from plugins.my_users.plugin import VERSION as V"))
+    lab.start()
+    outcome = lab.save(("my-users", plugin("my_users", 2, top="import plugins.or_ders.plugin")))
+    assert outcome is not None
+    (told,) = [d for d in outcome.diagnostics if d.code == "DEP005"]
+    assert told.message == "dependency cycle: my-users → or-ders → my-users"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from devserver.reload import reloader as reloader_module
+from devserver.reload.saves import Saves
 from tests.guarantees.g01_no_save_is_lost.saving import (
     results_of,
     settle,
@@ -22,14 +22,14 @@ class Attempts:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.made = 0
-        original = reloader_module.Reloader._judge_files
+        original = Saves._judge_batch
 
-        def judge(self_: reloader_module.Reloader, *args: object, **more: bool) -> object:
+        def judge(self_: Saves, *args: object, **more: bool) -> object:
             answer = original(self_, *args, **more)  # type: ignore[arg-type]
             self.made += 1
             return answer
 
-        monkeypatch.setattr(reloader_module.Reloader, "_judge_files", judge)
+        monkeypatch.setattr(Saves, "_judge_batch", judge)
 
     def wait_for_one_more(self, save: Callable[[], object]) -> None:
         before = self.made
@@ -69,6 +69,29 @@ def test_a_file_that_is_written_in_pieces_fails_nothing(
     assert results_of(lab, "users") == ["reloaded"]
 
 
+def test_half_a_line_that_is_valid_code_never_runs(lab: Lab, attempts: Attempts) -> None:
+    body = "def value(self):\n    return 1\n"
+    lab.write("users", plugin("users", 1, body=body).rstrip() + "\n")
+    lab.start(hot_reload=True)
+    for version in range(2, 5):
+        text = plugin("users", version, body=body).rstrip() + "\n"
+        cut = text[: text.rindex("return 1") + len("ret")]
+        attempts.wait_for_one_more(lambda cut=cut: lab.write("users", cut))
+        lab.write("users", text)
+        wait_until_live(lab, "users", version)
+    settle(lab)
+    assert results_of(lab, "users") == ["reloaded"] * 3
+
+
+def test_a_file_whose_last_newline_is_gone_for_good_goes_live(lab: Lab) -> None:
+    lab.write("users", plugin("users", 1))
+    lab.start(hot_reload=True)
+    lab.write("users", plugin("users", 2).rstrip("\n"))
+    wait_until_live(lab, "users", 2)
+    lab.write("users", plugin("users", 3).rstrip("\n"))
+    wait_until_live(lab, "users", 3)
+
+
 def test_a_file_that_never_gets_its_end_is_refused_in_time(lab: Lab) -> None:
     lab.write("users", plugin("users", 1))
     lab.start(hot_reload=True)
@@ -98,6 +121,23 @@ def test_an_edit_in_two_saves_flashes_no_error(
     settle(lab)
     assert results_of(lab, "users") == ["reloaded"]
     assert results_of(lab, "orders") == ["reloaded"]
+
+
+def test_a_first_half_that_fails_at_its_import_flashes_no_error(
+    lab: Lab, attempts: Attempts
+) -> None:
+    check = "import plugins.users.sizes as s\nassert s.SIZE == {}, s.SIZE"
+    lab.write("users/sizes.py", "SIZE = 1")
+    lab.write("users", plugin("users", 1, top=check.format(1)))
+    lab.start(hot_reload=True)
+    attempts.wait_for_one_more(lambda: lab.write("users/sizes.py", "SIZE = 2"))
+    lab.write("users", plugin("users", 2, top=check.format(2)))
+    wait_until_live(lab, "users", 2)
+    settle(lab)
+    assert results_of(lab, "users") == ["reloaded"]
+    lab.write("users/sizes.py", "SIZE = 3")
+    wait_for(lambda: results_of(lab, "users")[-1] == "rolled_back", "the refusal")
+    assert version_of(lab, "users") == 2
 
 
 def test_a_save_during_a_running_reload_is_what_runs(lab: Lab) -> None:

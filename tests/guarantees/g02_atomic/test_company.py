@@ -82,3 +82,22 @@ def test_with_the_real_watcher_too(lab: Lab) -> None:
     wait_for(lambda: "faulty" in lab.running.control.pending(), "the refusal")
     lab.replace("faulty", plugin("faulty"))
     _freed(lab)
+
+
+def test_one_that_comes_along_is_still_told_as_refused(lab: Lab) -> None:
+    needs = "from plugins.users.plugin import VERSION as THEIRS"
+    lab.write("users", plugin("users", 1))
+    lab.write("orders", plugin("orders", 1, top=needs))
+    lab.start()
+    lab.save(("orders", "broken("))
+    before = lab.running.registry.view.plugins["orders"]
+    assert before.pending
+    lab.save(("users", plugin("users", 2)))
+    assert lab.json("/users/version")["version"] == 2
+    now = lab.running.registry.view.plugins["orders"]
+    assert now.generation is not before.generation
+    assert now.pending
+    assert now.diagnostics == before.diagnostics
+    lab.save(("orders", plugin("orders", 2, top=needs)))
+    now = lab.running.registry.view.plugins["orders"]
+    assert (now.pending, now.diagnostics) == (False, ())

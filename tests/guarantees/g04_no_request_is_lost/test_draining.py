@@ -295,7 +295,8 @@ def test_a_plugin_may_reload_itself_from_a_route(lab: Lab) -> None:
     routes = """
         @router.get("/again")
         def again():
-            return {"result": str(self.plugin_manager.reload("users").result), "was": VERSION}
+            outcome = self.plugin_manager.reload_plugin("users").outcome
+            return {"result": str(outcome.result), "was": VERSION}
     """
     lab.settings("reload:\n  timeout: 5\n")
     lab.write("users", plugin("users", 1, routes=routes))

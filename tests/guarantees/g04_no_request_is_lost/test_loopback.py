@@ -35,8 +35,10 @@ def ask_all(place):
         return
     told = [ask(path) for path in ("/users/version", "/orders/version", "/other/chain")]
     told.append(ask("/api/plugins/users/commands/tell", "POST"))
-    (ROOT / f"{place}.new").write_text(json.dumps(told))
-    (ROOT / f"{place}.new").rename(ROOT / f"{place}.json")
+    # The threads of two versions may tell at once: each writes a file of its own.
+    new = ROOT / f"{place}.{threading.get_native_id()}.new"
+    new.write_text(json.dumps(told))
+    new.rename(ROOT / f"{place}.json")
 
 def is_held():
     from devserver.runtime.gate import CURRENT

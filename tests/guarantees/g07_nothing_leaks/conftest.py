@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.guarantees.g08_survives_any_plugin.conftest import gates
 from tests.integration.lab import Lab
+
+__all__ = ["gates", "lab"]
 
 
 @pytest.fixture

@@ -164,14 +164,22 @@ def test_a_task_that_ignores_that_it_is_cancelled_is_named_with_its_place(
 
     async def stubborn(self):
         import asyncio, lent_library
+        lent_library.began.set()  # before that it is cancelled without a chance to ignore it
         while lent_library.go_on:
             try:
                 await asyncio.sleep(0.01)
             except asyncio.CancelledError:
                 lent_library.ignored = getattr(lent_library, "ignored", 0) + 1
     """
+    library.began = threading.Event()
+    routes = """
+    @router.get("/begun")
+    def begun():
+        import lent_library
+        return {"begun": lent_library.began.wait(20)}
+    """
     try:
-        leak = held(body=body)
+        leak = held(body=body, routes=routes, ask="/users/begun")
         assert leak["kind"] == "task"
         assert leak["holder"] == "task 'Users.stubborn'"
         assert "plugin.py:" in leak["chain"]
@@ -328,3 +336,26 @@ def test_a_finalizer_of_a_foreign_object_is_named(held: Any, library: Any) -> No
     assert leak["holder"].startswith("weakref.finalize")
     assert "function plugins.users.plugin.end (g1)" in leak["chain"]
     del library.thing
+
+
+def test_objects_are_not_asked_who_they_are(held: Any, library: Any) -> None:
+    library.kept = []
+    top = f"""
+    import lent_library
+    {ITEM.replace(chr(10), chr(10) + "    ")}
+    def refuse(*_):
+        raise SystemExit("nobody asks")
+    class Disguised:
+        __class__ = property(refuse)
+        __getattr__ = __eq__ = __repr__ = __bool__ = __len__ = __iter__ = refuse
+        __hash__ = object.__hash__
+    class Outer:
+        pass
+    OUTER = Outer()
+    OUTER.inner = Disguised()
+    object.__setattr__(OUTER.inner, "item", Item())
+    lent_library.kept.append(OUTER)
+    """
+    leak = held(top=top)
+    assert leak["kind"] == "reference"
+    assert leak["holder"] == "lent_library.kept"

@@ -109,6 +109,27 @@ def assert_hang(outcome: Outcome | None, text: str, hook: str, how: str) -> None
     assert ("could not be ended" in found.message) == (how != "in Python")
 
 
+FINALIZER = """
+class Last:
+    def __del__(self):
+        while True: pass
+
+def initialize():
+    Last()
+    while True: pass
+"""
+
+
+def test_a_hook_that_hangs_in_a_finalizer_and_then_again_is_ended(users: Lab) -> None:
+    body = "def initialize(self):\n    initialize()"
+    outcome = users.save(("users", plugin("users", 2, top=FINALIZER, body=body)))
+    assert outcome is not None
+    assert outcome.result is Result.ROLLED_BACK
+    assert not [note for note in outcome.notes if "left behind" in note]
+    assert "could not be ended" not in (outcome.error or "")
+    assert users.save(("users", plugin("users", 3))).success
+
+
 def test_each_attempt_leaves_one_thread_at_most(users: Lab, gates: Gates) -> None:
     before = threading.active_count()
     for version in range(2, 6):
@@ -149,7 +170,7 @@ def test_a_health_check_that_hangs_leaves_one_thread_however_often_it_is_asked(
     users: Lab, gates: Gates, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     monkeypatch.setattr("devserver.reload.probe._FRESH", 0.0)
-    monkeypatch.setattr("devserver.reload.probe._TIMEOUT", 0.2)
+    monkeypatch.setattr(users.running._probe, "_timeout", 0.2)
     body = f"""
         asked = 0
 

@@ -11,11 +11,9 @@ from typing import Any
 
 import pytest
 
-from devserver.core.changes import ChangeBatch
 from devserver.core.outcome import Outcome
 from devserver.reload import trial_forkserver
-from devserver.reload.trial import Superseded
-from devserver.reload.trial_forkserver import ForkServerTrial
+from devserver.reload.overtaking import Superseded
 from tests.guarantees.g08_survives_any_plugin.trial.lab import (
     GOOD,
     is_gone,
@@ -133,21 +131,15 @@ def test_the_start_goes_on_with_the_newer_content(lab: Lab, pool: ThreadPoolExec
     assert lab.json("/orders/version")["version"] == 1
 
 
-def test_the_same_content_and_other_plugins_end_no_trial(
-    lab: Lab, pool: ThreadPoolExecutor
-) -> None:
+def test_the_same_content_ends_no_trial(lab: Lab, pool: ThreadPoolExecutor) -> None:
     lab.settings("reload:\n  timeout: 1.2\nsafety:\n  max_reload_attempts: 1\n")
     lab.write("users", plugin("users", 1))
-    lab.write("orders", plugin("orders", 1))
     lab.start()
     text = plugin("users", 2, top=HANG.format(path=str(lab.root / "pids")))
     first, _ = hang(lab, pool, text)
     same = pool.submit(lab.save, ("users", text))
-    other = pool.submit(lab.save, ("orders", plugin("orders", 2)))
-    outcome = first.result(20)
-    assert [d.code for d in outcome.diagnostics] == ["RUN013"]
-    assert other.result(20) is same.result(20)
-    assert lab.json("/orders/version")["version"] == 2
+    assert [d.code for d in first.result(20).diagnostics] == ["RUN013"]
+    assert same.result(20) is None
     assert len(numbers_in(lab.root / "pids")) == 1
 
 
@@ -160,14 +152,12 @@ def test_both_ways_to_run_a_trial_can_be_overtaken(
     trial = new_trial(tmp_path)
     pids = tmp_path / "pids"
     stuck = source_of(tmp_path, "stuck", HANG.format(path=str(pids)) + GOOD)
-    module = stuck.root / "plugin.py"
-    module.parent.mkdir(parents=True)
     try:
         for number in range(3):
-            found = pool.submit(trial.examine, [stuck], [], timeout=50)
+            newer = threading.Event()
+            found = pool.submit(trial.examine, [stuck], [], timeout=50, is_overtaken=newer.is_set)
             wait_for(lambda number=number: len(numbers_in(pids)) > number, "the hang")
-            module.write_text(GOOD)
-            trial.abandon(batch_of(module))
+            newer.set()
             with pytest.raises(Superseded):
                 found.result(10)
             assert trial.examine([source_of(tmp_path, "stuck", GOOD)], [], timeout=10) == ()
@@ -175,31 +165,3 @@ def test_both_ways_to_run_a_trial_can_be_overtaken(
             wait_for(lambda pid=pid: is_gone(pid), "the end of the trial's process")
     finally:
         trial.close()
-
-
-def test_saves_without_an_end_let_a_trial_that_passes_pass(tmp_path: Path) -> None:
-    trial: ForkServerTrial = new_trial(tmp_path)
-    module = tmp_path / "plugins" / "good" / "plugin.py"
-    module.parent.mkdir(parents=True)
-    stop = threading.Event()
-
-    def save() -> None:
-        number = 0
-        while not stop.wait(0.001):
-            number += 1
-            module.write_text(f"{GOOD}\nN = {number}")
-            trial.abandon(batch_of(module))
-
-    saver = threading.Thread(target=save)
-    saver.start()
-    try:
-        for _ in range(50):
-            assert trial.examine([source_of(tmp_path, "good")], [], timeout=10) == ()
-    finally:
-        stop.set()
-        saver.join()
-        trial.close()
-
-
-def batch_of(path: Path) -> ChangeBatch:
-    return ChangeBatch(paths=frozenset([path]), first_seen=time.monotonic())

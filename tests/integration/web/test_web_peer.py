@@ -18,6 +18,7 @@ import pytest
 from web_fakes import FakeControl, record
 from werkzeug.wrappers import Response
 
+from devserver.runtime.dispatcher import CALLER_KEY
 from devserver.web.app import create_web_app
 from devserver.web.gatekeeper import GateSettings
 from devserver.web.peer import find_peer, peer_is_own_process, peer_is_same_user
@@ -199,3 +200,38 @@ def test_without_a_socket_nobody_is_recognised() -> None:
     assert not peer_is_own_process(environ)
     with closing(socket.socket()) as loose:
         assert find_peer({**environ, "werkzeug.socket": loose}) is None
+
+
+def _guarded(fallback: Any) -> Any:
+    """Stands for plugins: 200 for who may do everything, 403 for who may not."""
+
+    def serve(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        if not environ["PATH_INFO"].startswith("/orders"):
+            return fallback(environ, start_response)  # type: ignore[no-any-return]
+        allowed = not environ[CALLER_KEY]().missing(["orders.edit"])
+        return Response(status=200 if allowed else 403)(environ, start_response)
+
+    return serve
+
+
+@pytest.mark.parametrize(
+    ("settings", "headers", "status"),
+    [
+        ({}, [], 200),
+        ({}, ["X-Forwarded-For=10.0.0.1"], 403),
+        ({}, ["Sec-Fetch-Site=cross-site"], 403),
+        ({"require_token": True}, [], 403),
+        ({"require_token": True}, [f"Authorization=Bearer {TOKEN}"], 200),
+    ],
+)
+def test_in_plugins_the_developer_on_the_own_machine_may_do_everything(
+    start: Any, settings: dict[str, Any], headers: list[str], status: int
+) -> None:
+    stopping = threading.Event()
+    gate = GateSettings(**settings)
+    control = FakeControl()
+    app = create_web_app(control, token=TOKEN, gate=gate, stopping=stopping, plugins=_guarded)
+    server = start(app.wsgi_app, stopping=stopping)
+    assert ask_as_other_process(server, "POST", "/orders/edit", *headers) == status
+    if os.geteuid() == 0 and not headers:
+        assert ask_as_other_process(server, "POST", "/orders/edit", user=NOBODY) == 403

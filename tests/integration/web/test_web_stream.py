@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import time
 from contextlib import ExitStack, closing
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from web_fakes import FakeControl, outcome
 
 from devserver.web.server import DevHTTPServer
-from devserver.web.stream import EventStream
+from devserver.web.stream import EventStream, has_left
 
 TOKEN = "token-of-this-run"
 
@@ -146,3 +147,19 @@ def test_a_silent_stream_has_a_heartbeat(control: FakeControl) -> None:
 class Never:
     def is_set(self) -> bool:
         return False
+
+
+def test_who_is_still_there_is_seen_at_once_whatever_the_time_limit_of_the_socket() -> None:
+    here, there = socket.socketpair()
+    with here, there:
+        here.settimeout(60)
+        began = time.monotonic()
+        assert not has_left(here)
+        there.sendall(b"more")
+        assert not has_left(here)
+        here.recv(4)
+        there.close()
+        assert has_left(here)
+        assert time.monotonic() - began < 30
+    assert has_left(here)
+    assert not has_left(None)

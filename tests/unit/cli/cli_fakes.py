@@ -134,7 +134,7 @@ def api_server(api: FakeApi) -> Iterator[FakeApi]:
             self.end_headers()
             self.wfile.write(content)
 
-        do_GET = do_POST = _answer
+        do_GET = do_POST = do_PUT = _answer
 
         def log_message(self, *_arguments: Any) -> None:
             return
@@ -202,6 +202,9 @@ class FakeServer:
         self._during_start = during_start
         self._during_stop = during_stop
         self._stopped = threading.Event()
+
+    def masked(self, plugin: str, text: str) -> str:
+        return text.replace(f"secret of {plugin}", "***")
 
     def start(self) -> None:
         self.calls.append("start")

@@ -163,6 +163,22 @@ def test_debug_logging_is_followed_while_running(sysctl: Sysctl, assembly: Assem
     assert "message=hidden" not in out
 
 
+def test_secrets_of_a_plugin_are_not_logged(sysctl: Sysctl, assembly: Assembly) -> None:
+    def script(_server: FakeServer) -> None:
+        try:
+            raise ValueError("a secret of users")
+        except ValueError:
+            logging.getLogger("plugins.users.sub").exception("the secret of users")
+        logging.getLogger("plugins.orders").info("the secret of users")
+
+    assembly.script = script
+    out = sysctl("dev", "server")[1]
+    lines = [line for line in out.splitlines() if "logger=plugins.users" in line]
+    assert lines
+    assert not [line for line in lines if "secret of users" in line]
+    assert "the secret of users" in out
+
+
 def test_a_start_that_fails_is_an_error_and_a_hint(sysctl: Sysctl, assembly: Assembly) -> None:
     def taken() -> None:
         raise DevServerError("port 8080 is taken", hint="--port 0 takes a free one")

@@ -43,9 +43,14 @@ def python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_commands_are_those_that_exist_so_far() -> None:
     assert {" ".join(c) for c in COMMANDS} == {
-        "", "dev", "dev server", "dev plugin", "dev plugin codes", "dev plugin validate", "plugins",
-        "plugins deps",
+        "database", "database migrate", "database status", "instances",
+        "", "dev", "dev server", "dev token", "dev plugin", "dev plugin codes",
+        "dev plugin validate", "plugins",
+        "dev plugin analyze-deps", "dev plugin create", "dev plugin schema", "dev plugin test",
+        "plugins config", "plugins deps",
         "plugins disable", "plugins enable", "plugins load", "plugins unload",
+        "plugins install", "plugins uninstall", "plugins canary",
+        "plugins history", "plugins rollback", "plugins bisect", "plugins events", "plugins health",
         "plugins info", "plugins list", "plugins reload", "plugins run", "plugins status",
     }  # fmt: skip
 

@@ -207,35 +207,6 @@ def test_a_wrong_use_exits_with_2(api: FakeApi, sysctl: Sysctl, words: list[str]
     assert f"hint: `sysctl plugins {words[0]} --help`" in err
 
 
-def test_run_sends_json_where_it_is_and_text_elsewhere(api: FakeApi, sysctl: Sysctl) -> None:
-    api.answers["POST /api/plugins/users/commands/add"] = (200, {"result": {"id": 3}})
-    given = ["name=Ada", "age=36", "tags=[1, 2]", "admin=true", "note=a=b", "empty="]
-    code, out, _ = sysctl("plugins", "run", "users", "add", *given)
-    assert (code, json.loads(out)) == (0, {"id": 3})
-    assert api.asked("/api/plugins/users/commands/add")[0].body == {
-        "name": "Ada",
-        "age": 36,
-        "tags": [1, 2],
-        "admin": True,
-        "note": "a=b",
-        "empty": "",
-    }
-    assert json.loads(sysctl("plugins", "run", "users", "add", "--json")[1]) == {
-        "result": {"id": 3}
-    }
-
-
-def test_run_prints_text_bare_and_harmless(api: FakeApi, sysctl: Sysctl) -> None:
-    api.answers["POST /api/plugins/users/commands/say"] = (200, {"result": "hi\x1b[2J\nyou"})
-    assert sysctl("plugins", "run", "users", "say") == (0, "hi\\x1b[2J\nyou\n", "")
-
-
-def test_run_wants_keys(api: FakeApi, sysctl: Sysctl) -> None:
-    code, _, err = sysctl("plugins", "run", "users", "say", "hello")
-    assert code == 2
-    assert "write KEY=VALUE" in err
-
-
 def test_an_unknown_plugin_exits_with_3(api: FakeApi, sysctl: Sysctl) -> None:
     for words in (["info"], ["reload"], ["status"], ["run", "add"]):
         command, *more = words
@@ -256,7 +227,7 @@ def test_a_plugin_that_cannot_serve_fails_with_the_servers_words(
     api: FakeApi, sysctl: Sysctl
 ) -> None:
     answer = {"error": "plugin 'users' is failed: boom", "diagnostics": [ERROR.to_json()]}
-    api.answers["POST /api/plugins/users/commands/add"] = (503, answer)
+    api.answers["GET /api/plugins/users/commands"] = (503, answer)
     code, _, err = sysctl("plugins", "run", "users", "add")
     assert code == 1
     assert "error: plugin 'users' is failed: boom" in err

@@ -79,7 +79,7 @@ class ScriptedWatcher:
 @pytest.fixture
 def watch(monkeypatch: pytest.MonkeyPatch) -> Callable[[Iterator[Any]], None]:
     """`watch(script)`: the batches that `validate --watch` will see."""
-    from devserver.cli import validate
+    from devserver.cli import validate, watching
 
     told: list[ScriptedWatcher] = []
 
@@ -87,19 +87,19 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Callable[[Iterator[Any]], None]:
         told.append(ScriptedWatcher(*arguments, **more))
         return told[-1]
 
-    first_run, run_again = validate.Validation.first_run, validate._run_again
+    first_run, run_again = validate.Validation.first_run, watching._call
 
     def run_and_begin(validation: Any) -> None:
         first_run(validation)
         told[-1].tell_next()
 
-    def run_and_go_on(validation: Any, batch: ChangeBatch) -> None:
-        run_again(validation, batch)
+    def run_and_go_on(again: Any, batch: ChangeBatch) -> None:
+        run_again(again, batch)
         told[-1].tell_next()
 
-    monkeypatch.setattr(validate, "Watcher", make)
+    monkeypatch.setattr(watching, "Watcher", make)
     monkeypatch.setattr(validate.Validation, "first_run", run_and_begin)
-    monkeypatch.setattr(validate, "_run_again", run_and_go_on)
+    monkeypatch.setattr(watching, "_call", run_and_go_on)
 
     def script(batches: Iterator[Any]) -> None:
         ScriptedWatcher.script = batches

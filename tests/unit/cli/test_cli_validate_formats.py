@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from devserver.cli.validate import Validation, _run_again
+from devserver.cli.validate import Validation
 from devserver.core.changes import ChangeBatch
 from devserver.runtime.project import Project
 
@@ -201,10 +201,10 @@ def test_watching_checks_only_what_changed_and_what_depends_on_it(
     validation.first_run()
     assert counted() == ["alone", "orders", "users"]
     read.clear()
-    _run_again(validation, batch(write("alone", "x = 1\n")))
+    validation.run_again(batch(write("alone", "x = 1\n")))
     assert (counted(), read) == (["alone"], ["alone"])
     read.clear()
-    _run_again(validation, batch(write("users", "x = 1\n")))
+    validation.run_again(batch(write("users", "x = 1\n")))
     assert (counted(), read) == (["orders", "users"], ["users"])
     assert "valid" in capsys.readouterr().out
 
@@ -218,7 +218,7 @@ def test_an_edited_check_applies_at_the_next_run(
     validation.first_run()
     path = project / "validators" / "counting.py"
     path.write_text("def f(:\n")
-    _run_again(validation, batch(path))
+    validation.run_again(batch(path))
     assert "the check 'counting' has a syntax error" in capsys.readouterr().out
     path.write_text(
         "from devserver.validation.findings import error\n"
@@ -228,7 +228,7 @@ def test_an_edited_check_applies_at_the_next_run(
         "        yield error(candidate, 'OWN001', 'no')\n"
         "validator = No()\n"
     )
-    _run_again(validation, batch(path))
+    validation.run_again(batch(path))
     out = capsys.readouterr().out
     assert out.count("error OWN001: no") == 3
     assert "syntax error" not in out

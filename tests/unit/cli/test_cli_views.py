@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from cli_fakes import COMPANY, ERROR, REFUSED, ROLLED_BACK, WARNING, outcome
@@ -15,7 +16,7 @@ from devserver.cli.rich_view import RichView
 from devserver.cli.screen import Banner, LogLine
 from devserver.core.diagnostics import Diagnostic, Severity
 from devserver.core.lifecycle import PluginStatus
-from devserver.core.outcome import Outcome, Result, StateReport
+from devserver.core.outcome import Outcome, Result, StateReport, Step
 from devserver.reload.journal import FeedEvent
 from devserver.runtime.registry import PluginRecord
 
@@ -240,6 +241,12 @@ def test_plain_records_are_one_line_of_ascii_each() -> None:
     assert all(line.startswith("2025-06-15T15:06:40.250Z ") for line in text.splitlines())
 
 
+def test_the_banner_counts_what_is_loaded_at_its_first_use() -> None:
+    screen = Screen()
+    screen.view.ready(replace(BANNER, active=0, waiting=4, disabled=0, failed=()), WHEN)
+    assert any("0 plugins active · 4 loaded at first use" in line for line in screen.lines)
+
+
 def test_the_banner_says_where_how_and_how_long() -> None:
     screen = Screen()
     screen.view.ready(BANNER, WHEN)
@@ -317,3 +324,18 @@ def test_an_outcome_survives_the_way_through_the_api(one: Outcome) -> None:
 def test_an_outcome_of_the_least_shape_is_understood() -> None:
     least = outcome_of({"plugin": "users", "result": "reloaded", "steps": [], "state": None})
     assert drawn(least) == ["✓ users g0 0.0 ms"]
+
+
+def test_a_failed_probation_is_told_as_such_in_every_format() -> None:
+    back = outcome(
+        Result.ROLLED_BACK,
+        trigger="probation",
+        steps=(Step(name="rollback", ms=2.0),),
+        error="on probation: it coughs",
+    )
+    assert drawn(back)[0].startswith("✗ users rolled back (probation) · still serving g7")
+    assert " step=probation " in plain(back)[0]
+    stream = io.StringIO()
+    event = FeedEvent(id=4, kind="outcome", payload=back.to_json())
+    JsonView(stream).event(event, back, WHEN)
+    assert json.loads(stream.getvalue())["payload"] == {**back.to_json(), "step": "probation"}

@@ -11,10 +11,8 @@ import pytest
 from flask import Flask
 from pydantic import BaseModel
 
+from devserver.runtime.arguments import BadArguments, fitted
 from devserver.runtime.binding import BadParameters, bound
-from devserver.runtime.commands import BadArguments, run_command
-from devserver.runtime.generation import Command
-from devserver.runtime.loop import PluginLoop
 from devserver.runtime.signatures import signature_of
 
 
@@ -62,10 +60,10 @@ def test_a_command_takes_its_types_from_each_annotation_by_itself() -> None:
         def add(a: int, b: Unknown = 1) -> Answer:
             return a + int(b)
     """)
-    command = Command(name="add", function=names["add"])
-    assert run_command(command, {"a": "2", "b": "3"}, PluginLoop()) == 5
+    fit = fitted("add", names["add"], {"a": "2", "b": "3"})
+    assert names["add"](*fit.args, **fit.kwargs) == 5
     with pytest.raises(BadArguments, match="a: Input should be a valid integer"):
-        run_command(command, {"a": "x"}, PluginLoop())
+        fitted("add", names["add"], {"a": "x"})
 
 
 def test_names_of_enclosing_functions_are_known_where_the_view_uses_them() -> None:

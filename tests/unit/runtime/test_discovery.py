@@ -35,11 +35,29 @@ def test_a_named_pipe_is_not_read(folder: Path) -> None:
     assert list(read(folder).files) == ["plugin.py"]
 
 
-def test_a_named_pipe_in_the_place_of_a_single_file_plugin_is_not_read(folder: Path) -> None:
-    pipe = folder.parent / "pipe.py"
+def test_a_named_pipe_in_the_place_of_a_single_file_plugin_is_named(folder: Path) -> None:
+    pipe = folder.parent / "my-pipe.py"
     os.mkfifo(pipe)
     project = Project(folder.parent.parent)
-    assert read_source(project, discover(project)["pipe"]) is None
+    with pytest.raises(SourceUnreadable) as caught:
+        read_source(project, discover(project)["my_pipe"])
+    found = caught.value.diagnostic
+    assert (found.plugin, found.file) == ("my-pipe", "plugins/my-pipe.py")
+    assert found.message == "the file cannot be read: it is a named pipe"
+
+
+def test_code_that_is_no_ordinary_file_is_noted_and_part_of_what_is_compared(folder: Path) -> None:
+    before = read(folder)
+    os.mkfifo(folder / "pipe.txt")
+    assert read(folder).digest == before.digest
+    os.mkfifo(folder / "models.py")
+    (folder / "nowhere.py").symlink_to("away.py")
+    source = read(folder)
+    assert [(d.file, d.plugin) for d in source.unread] == [
+        ("plugins/users/models.py", "users"),
+        ("plugins/users/nowhere.py", "users"),
+    ]
+    assert source.digest != before.digest
 
 
 def test_symlinks_that_lead_back_are_left_out(folder: Path, tmp_path: Path) -> None:
@@ -114,3 +132,43 @@ def test_what_editors_and_running_plugins_leave_behind_does_not(folder: Path, na
 @pytest.mark.parametrize("name", ["README.md", "notes.txt"])
 def test_by_default_a_change_of_text_for_people_reloads_nothing(name: str) -> None:
     assert not WatchSettings().path_filter().accepts(f"plugins/users/{name}")
+
+
+def closed(monkeypatch: pytest.MonkeyPatch, *folders: Path) -> None:
+    """Has folders refuse to be looked into, which they do not to the super-user."""
+    scandir, access = os.scandir, os.access
+
+    def look(place: str) -> object:
+        if Path(place) in folders:
+            raise PermissionError(13, "Permission denied", place)
+        return scandir(place)
+
+    def may(place: Path, mode: int) -> bool:
+        return Path(place) not in folders and access(place, mode)
+
+    monkeypatch.setattr(os, "scandir", look)
+    monkeypatch.setattr(os, "access", may)
+
+
+def test_a_plugin_whose_folder_is_closed_is_found_and_named(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "plugin.py").unlink()
+    closed(monkeypatch, folder)
+    project = Project(folder.parent.parent)
+    assert discover(project) == {"users": folder}
+    with pytest.raises(SourceUnreadable) as caught:
+        read_source(project, folder)
+    found = caught.value.diagnostic
+    assert (found.file, found.message) == ("plugins/users", "the folder cannot be read")
+    assert found.hint
+
+
+def test_a_closed_folder_of_a_plugin_is_noted(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "data").mkdir()
+    closed(monkeypatch, folder / "data")
+    source = read(folder)
+    assert list(source.files) == ["plugin.py"]
+    assert [d.file for d in source.unread] == ["plugins/users/data"]

@@ -13,7 +13,8 @@ import pytest
 from packaging.requirements import Requirement
 from validation_worlds import candidate
 
-from devserver.validation.distributions import Distributions, requirements_in, specifier_of
+from devserver.core.versions import specifier_of
+from devserver.validation.distributions import Distributions, requirements_in
 from devserver.validation.hints import hint_for_missing_module
 from devserver.validation.lookup import Presence
 from devserver.validation.resolve import Environment

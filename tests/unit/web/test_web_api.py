@@ -30,6 +30,7 @@ def test_plugins_are_listed_by_name_with_all_fields(
         "reason": "user-desk is active",
         "generation": 3,
         "pending": False,
+        "location": None,
         "last_loaded": LOADED.isoformat(),
         "description": "All about user-desk",
         "enabled": True,
@@ -98,6 +99,17 @@ def test_switching_tells_how_many_routes_it_affected(
     answer = client.post(path)
     assert answer.status_code == 200
     assert (answer.json["message"], answer.json["routes_affected"]) == (said, 3)
+
+
+def test_a_word_that_was_not_kept_is_told(control: FakeControl, client: FlaskClient) -> None:
+    control.add(record("orders"))
+    control.on_reload = lambda name: outcome(name).for_this_run("the disk is full")
+    notes = ["kept for this run only, until the database takes it: the disk is full"]
+    answer = client.post("/api/plugins/orders/disable").json
+    assert answer["message"] == "Plugin orders disabled for this run only"
+    assert (answer["kept"], answer["notes"]) == (False, notes)
+    answer = client.post("/admin/plugins/orders/disable").json
+    assert (answer["kept"], answer["notes"]) == (False, notes)
 
 
 def test_the_other_addresses_switch_in_their_own_shape(
@@ -169,7 +181,8 @@ def test_what_the_manifest_omits_comes_from_the_class_without_running_it(
         def author(self) -> str:
             raise AssertionError("run")
 
-    generation = SimpleNamespace(version="7", number=3, plugin=Plugin())
+    source = SimpleNamespace(location="plugins/orders")
+    generation = SimpleNamespace(version="7", number=3, plugin=Plugin(), source=source)
     control.add(record("orders", manifest=Manifest(), generation=generation))
     assert client.get("/api/plugins").json[0]["description"] == "From the class"
     info = client.get("/api/plugins/orders/info").json
@@ -405,11 +418,8 @@ def test_a_fault_of_ours_is_logged_and_not_shown(
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("POST", "/api/plugins/orders/rollback"),
+        ("POST", "/api/plugins/orders/rollbacks"),
         ("POST", "/admin/plugins/install"),
-        ("GET", "/docs"),
-        ("GET", "/openapi.json"),
-        ("GET", "/plugins/config?plugin=orders"),
         ("GET", "/nobody/here"),
         ("GET", "/api//plugins/%00"),
         ("GET", "/./api/plugins"),

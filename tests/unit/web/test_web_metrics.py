@@ -11,7 +11,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from web_fakes import FakeControl, outcome, record
 
 from devserver.core.lifecycle import PluginStatus
-from devserver.core.outcome import Result
+from devserver.core.outcome import Result, Step
+from devserver.runtime.event_log import Delivery
+from devserver.sdk.context import Event
 
 
 def samples(client: FlaskClient, **options: Any) -> dict[tuple[str, ...], float]:
@@ -76,3 +78,47 @@ def test_a_name_cannot_break_the_format(client: FlaskClient, control: FakeContro
 
 def test_it_is_read_and_nothing_else(client: FlaskClient) -> None:
     assert client.post("/metrics").status_code == 405
+
+
+def test_latencies_are_a_histogram(client: FlaskClient, control: FakeControl) -> None:
+    control.add(record("orders"))
+    found = samples(client)
+    place = "devserver_plugin_request_seconds"
+    assert found[f"{place}_bucket", "0.001", "orders"] == 1
+    assert found[f"{place}_bucket", "0.025", "orders"] == 3
+    assert found[f"{place}_bucket", "10.0", "orders"] == 3
+    assert found[f"{place}_bucket", "+Inf", "orders"] == 4
+    assert found[f"{place}_count", "orders"] == 4
+    assert found[f"{place}_sum", "orders"] == pytest.approx(60.0405)
+
+
+def test_steps_are_timed_by_result_and_an_outcome_counts_once(
+    client: FlaskClient, control: FakeControl
+) -> None:
+    first = control.journal.record(outcome("orders"))
+    control.journal.amend(first.with_steps(Step(name="dispose", ms=5)), tell=True)
+    control.journal.record(outcome("orders", Result.ROLLED_BACK))
+    found = samples(client)
+    assert found["devserver_plugin_reloads_total", "orders", "reloaded"] == 1
+    place = "devserver_reload_step_seconds"
+    assert found[f"{place}_count", "reloaded", "validate"] == 1
+    assert found[f"{place}_sum", "rolled_back", "validate"] == pytest.approx(0.006)
+
+
+def test_health_and_events_have_figures(client: FlaskClient, control: FakeControl) -> None:
+    control.add(record("my-users"), record("orders"), record("idle"))
+    control.healths = {"my-users": "degraded", "orders": "unhealthy", "idle": "unknown"}
+    event = Event(topic="a", plugin="my_users", id=1)
+    control.events.published(event, None, listeners=1)
+    for result in ("delivered", "delivered", "hung"):
+        control.events.delivered(event, Delivery(plugin="my_users", listener="x", result=result))
+    found = samples(client)
+    assert found["devserver_plugin_health", "my-users"] == 0.5
+    assert found["devserver_plugin_health", "orders"] == 0
+    assert ("devserver_plugin_health", "idle") not in found
+    assert found["devserver_plugin_health_metric", "jobs", "orders"] == 2
+    assert found["devserver_plugin_events_published_total", "my-users"] == 1
+    assert found["devserver_plugin_events_published_total", "orders"] == 0
+    assert found["devserver_plugin_events_heard_total", "my-users", "delivered"] == 2
+    assert found["devserver_plugin_events_heard_total", "my-users", "hung"] == 1
+    assert found["devserver_plugin_event_queue_length", "orders"] == 5

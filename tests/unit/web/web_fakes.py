@@ -7,13 +7,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from devserver.core.canary import Verdict
 from devserver.core.diagnostics import Diagnostic, Severity
-from devserver.core.errors import CommandNotFound, PluginNotFound
+from devserver.core.errors import CanaryRefused, CommandNotFound, PluginNotFound
 from devserver.core.lifecycle import PluginStatus
 from devserver.core.manifest import Manifest
 from devserver.core.names import normalise
 from devserver.core.outcome import Outcome, Result, StateReport, Step
 from devserver.reload.journal import Journal
+from devserver.runtime.api_document import ApiPart, part_of
+from devserver.runtime.event_log import EventLog
+from devserver.runtime.generation import Generation
+from devserver.runtime.latency import Latency, LatencyFigures
 from devserver.runtime.registry import Edge, PluginRecord, Registry
 
 LOADED = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
@@ -60,18 +65,55 @@ def outcome(plugin: str, result: Result = Result.RELOADED, **more: Any) -> Outco
     return Outcome(plugin=plugin, result=result, **values)
 
 
+class FakeCanaries:
+    """Remembers what it was asked for."""
+
+    def __init__(self, control: FakeControl) -> None:
+        self._control = control
+        self.calls: list[tuple[Any, ...]] = []
+
+    def start(self, name: str, **terms: Any) -> Outcome:
+        self.calls.append(("start", name, terms))
+        return self._control.on_reload(name)
+
+    def end(self, name: str, verdict: Verdict) -> Outcome:
+        self.calls.append(("end", name, str(verdict)))
+        return self._control.on_reload(name)
+
+    def status(self, name: str) -> dict[str, Any]:
+        raise CanaryRefused(f"plugin {name!r} has no canary", hint="begin one", reasons=())
+
+
+class FakeConfigurations:
+    """Every plugin has the same configuration."""
+
+    def shown(self, name: str) -> dict[str, Any]:
+        return {"enabled": True, "api_key": "***"}
+
+    def explained(self, name: str) -> list[dict[str, Any]]:
+        return [{"key": "enabled", "value": True, "layer": "project", "file": "a.yaml", "line": 3}]
+
+    def masked(self, name: str, text: str) -> str:
+        return text.replace("hunter2", "***")
+
+
 class FakeControl:
     """A Control whose answers a test sets."""
 
     def __init__(self, root: Path = Path("/projects/shop")) -> None:
         self.root = root
+        self.title = root.name
         self.registry = Registry()
         self.journal = Journal()
+        self.events = EventLog()
+        self.canaries: Any = FakeCanaries(self)
         self.started_at = 1_700_000_000.0
         self.reload_calls: list[tuple[str, bool, str]] = []
         self.on_reload: Callable[[str], Outcome] = outcome
         self.commands: dict[tuple[str, str], Callable[..., object]] = {}
         self.healths: dict[str, str] = {}
+        self.configurations = FakeConfigurations()
+        self.configured: list[tuple[str, dict[str, Any]]] = []
         self.watch: Mapping[str, Any] = {"watching": True, "mode": "native"}
 
     def add(self, *records: PluginRecord, edges: tuple[Edge, ...] = ()) -> None:
@@ -83,10 +125,21 @@ class FakeControl:
             raise PluginNotFound(name)
         return self.journal.record(self.on_reload(name))
 
-    def enable(self, name: str, *, trigger: str = "api") -> Outcome:
+    def load(self, name: str, *, trigger: str = "api") -> Outcome:
+        return self.enable(name, trigger=trigger)
+
+    def configure(
+        self, name: str, changes: Mapping[str, Any], *, trigger: str = "config"
+    ) -> Outcome:
+        self.configured.append((name, dict(changes)))
+        return self.reload(name, trigger=trigger)
+
+    def enable(self, name: str, *, routes: bool = True, trigger: str = "api") -> Outcome:
         return self.reload(name, trigger=f"{trigger} enable")
 
-    def disable(self, name: str, *, force: bool = False, trigger: str = "api") -> Outcome:
+    def disable(
+        self, name: str, *, force: bool = False, routes: bool = True, trigger: str = "api"
+    ) -> Outcome:
         return self.reload(name, force=force, trigger=f"{trigger} disable")
 
     def unload(self, name: str, *, force: bool = False, trigger: str = "api") -> Outcome:
@@ -95,11 +148,22 @@ class FakeControl:
     def discover(self) -> list[str]:
         return sorted(r.name for r in self.registry.view.plugins.values())
 
-    def run_command(self, plugin: str, command: str, arguments: dict[str, Any]) -> object:
+    def run_command(
+        self,
+        plugin: str,
+        command: str,
+        arguments: dict[str, Any],
+        *,
+        caller_left: Callable[[], bool] = lambda: False,
+    ) -> object:
         found = self.commands.get((normalise(plugin), command))
         if found is None:
             raise CommandNotFound(f"{plugin} has no command {command!r}", hint="see its info")
         return found(**arguments)
+
+    def describe_commands(self, plugin: str) -> list[dict[str, Any]]:
+        known = sorted(command for of, command in self.commands if of == normalise(plugin))
+        return [{"name": name, "help": "", "parameters": []} for name in known]
 
     def health(self, name: str) -> Mapping[str, Any]:
         status = self.healths.get(name, "healthy")
@@ -110,6 +174,21 @@ class FakeControl:
             "components": {},
             "metrics": {},
         }
+
+    def last_health(self, name: str) -> Mapping[str, Any]:
+        return {**self.health(name), "metrics": {"jobs": 2.0}}
+
+    def latency(self, name: str) -> LatencyFigures:
+        found = Latency()
+        for seconds in (0.0005, 0.02, 0.02, 60):
+            found.observe(seconds)
+        return found.figures()
+
+    def services(self) -> list[dict[str, str]]:
+        return [{"name": "users.api", "plugin": "users", "version": "1.2.0", "type": "Users"}]
+
+    def queued_events(self, name: str) -> int:
+        return 5
 
     def plugin_details(self, name: str) -> Mapping[str, Any]:
         return {
@@ -128,6 +207,9 @@ class FakeControl:
             "commands": [{"name": "count", "help": "Counts"}],
             "metrics": {"requests": 7},
         }
+
+    def api_part(self, generation: Generation) -> ApiPart:
+        return part_of(generation)
 
     def routes_count(self, name: str) -> int:
         return 2

@@ -1,0 +1,1 @@
+"""Instances that share a PostgreSQL database act as one group."""

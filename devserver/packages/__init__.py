@@ -1,0 +1,1 @@
+"""Packages: plugins that come as ZIP archives, judged, staged and switched between versions."""

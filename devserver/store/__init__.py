@@ -1,0 +1,1 @@
+"""What is kept in a database: records, migrations, configuration, data, history, packages."""

@@ -1,0 +1,87 @@
+"""Health: states, components, time limits, and what is told of changes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from devserver.sdk import HealthStatus
+from tests.integration.lab import Lab, plugin, wait_for
+
+CHECK = """
+    def health_check(self):
+        from devserver.sdk import HealthStatus
+        return HealthStatus({answer})
+"""
+
+
+@pytest.mark.parametrize(
+    ("components", "status"),
+    [
+        ({}, "healthy"),
+        ({"db": "ok", "queue": True, "configuration": {"status": "disabled"}}, "healthy"),
+        ({"db": {"status": "healthy", "actions": 3}}, "healthy"),
+        ({"db": "down"}, "degraded"),
+        ({"db": False}, "degraded"),
+        ({"db": {"healthy": False}}, "degraded"),
+        ({"a": "ok", "b": {"status": "Degraded"}}, "degraded"),
+    ],
+)
+def test_who_works_with_an_ill_component_is_degraded(
+    components: dict[str, Any], status: str
+) -> None:
+    assert HealthStatus(components=components).status == status
+    assert HealthStatus(healthy=False, components=components).status == "unhealthy"
+
+
+def test_a_degraded_version_goes_live_and_says_so(lab: Lab) -> None:
+    answer = (
+        "components={'db': {'status': 'down', 'password': 'x', 'at': object}}, metrics={'n': 3}"
+    )
+    lab.write("users", plugin("users", 1, body=CHECK.format(answer=answer)))
+    lab.start()
+    health = lab.running.control.health("users")
+    assert (health["status"], health["healthy"]) == ("degraded", True)
+    assert health["metrics"] == {"n": 3.0}
+    assert health["components"]["db"]["password"] == "***"
+    assert health["components"]["db"]["at"]["$type"] == "type"
+
+
+def test_a_change_of_health_is_told_once_without_anybody_asking(lab: Lab) -> None:
+    body = CHECK.format(answer="healthy=self.well, message='it coughs'")
+    lab.write("/config/main.yaml", "health: {interval: 0.05, timeout: 1}")
+    lab.write("users", plugin("users", 1, init="self.well = True", body=body))
+    lab.start()
+
+    def told() -> list[tuple[str, str]]:
+        events = lab.running.journal.events_after(0, 0)
+        found = [e.payload for e in events if e.kind == "notice"]
+        return [(p["level"], p["message"]) for p in found if p["plugin"] == "users"]
+
+    users = lab.generation("users").plugin
+    users.well = False
+    wait_for(told, "the notice")
+    assert told() == [("error", "users is unhealthy: it coughs")]
+    users.well = True
+    wait_for(lambda: len(told()) == 2, "the second notice")
+    assert told()[1] == ("info", "users is healthy again")
+
+
+def test_one_that_hangs_is_unhealthy_and_holds_up_nobody(lab: Lab) -> None:
+    lab.write("/config/main.yaml", "health: {interval: 0, timeout: 0.3}")
+    body = """
+        def health_check(self):
+            while self.hanging:
+                pass
+            return {"healthy": True}
+    """
+    lab.write("users", plugin("users", 1, init="self.hanging = False", body=body))
+    lab.write("shop", plugin("shop"))
+    lab.start()
+    lab.generation("users").plugin.hanging = True
+    control = lab.running.control
+    health = wait_for(lambda: (h := control.health("users"))["status"] == "unhealthy" and h)
+    assert "did not finish within 0.3 s" in health["message"]
+    assert control.health("shop")["status"] == "healthy"
+    assert lab.json("/users/hit") == {"hits": 1}

@@ -1,0 +1,79 @@
+"""The pytest fixture plugin_host."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import devserver
+from devserver.core.errors import CommandNotFound, PluginNotFound
+from devserver.sdk.testing import PluginTestHost
+
+ROOT = Path(devserver.__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def _in_the_shop(shop: Path, request: pytest.FixtureRequest) -> None:
+    request.node.add_marker(pytest.mark.plugin_host(project=shop))
+
+
+def test_plugins_answer_once_they_are_enabled(plugin_host: PluginTestHost) -> None:
+    assert plugin_host.get("/users/hit").status_code == 503
+    plugin_host.enable("users", "orders")
+    assert plugin_host.get("/users/hit").json() == {"hits": 1}
+    assert plugin_host.post("/users/echo", json={"a": 1}).json()["data"] == {"a": 1}
+    assert plugin_host.plugin("users").hits == 1
+    assert not plugin_host.disable("users")
+    assert plugin_host.disable("orders")
+    with pytest.raises(LookupError, match="not in service"):
+        plugin_host.plugin("orders")
+    with pytest.raises(PluginNotFound):
+        plugin_host.enable("nobody")
+
+
+@pytest.mark.plugin_host(enabled=["users"], config={"users": {"limit": 5}})
+def test_a_mark_says_what_runs(plugin_host: PluginTestHost) -> None:
+    assert plugin_host.plugin("users").limit == 5
+    assert plugin_host.run("users", "add", a=1, b=2) == 3
+    with pytest.raises(CommandNotFound):
+        plugin_host.run("users", "nothing")
+    reloaded = plugin_host.reload("users")
+    assert reloaded
+    assert reloaded.outcome is not None
+    assert reloaded.outcome.reloaded == ("users",)
+
+
+def test_it_is_there_wherever_the_product_is_installed() -> None:
+    told = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]
+    assert told["pytest11"] == {"devserver.sdk.testing": "devserver.sdk.testing"}
+
+
+def test_an_authors_test_beside_the_plugin_uses_it(tmp_path: Path) -> None:
+    folder = tmp_path / "plugins" / "hello"
+    folder.mkdir(parents=True)
+    (folder / "plugin.py").write_text(
+        "from devserver.sdk import BasePlugin\n"
+        "class Hello(BasePlugin):\n    name = 'hello'\n    version = '1'\n"
+        "    def register_routes(self, app, router):\n"
+        "        router.get('/')(lambda: 'hi')\n"
+    )
+    (tmp_path / "conftest.py").write_text('pytest_plugins = ["devserver.sdk.testing"]\n')
+    (folder / "test_hello.py").write_text(
+        "def test_it(plugin_host):\n"
+        "    plugin_host.enable('hello')\n"
+        "    assert plugin_host.get('/hello/').text == 'hi'\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-W", "error", "--strict-markers"],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_ADDOPTS": ""},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, "1 passed" in done.stdout) == (0, True), done.stdout
