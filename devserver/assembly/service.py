@@ -125,8 +125,7 @@ class Service:
             if self.group is not None:
                 self.group.start("" if environ is None else _address_of(environ)[2])
             _call_all(self._startups)
-        except BaseException as error:
-            # Ctrl-C too: nothing is left behind.
+        except BaseException as error:  # Ctrl-C too: nothing is left behind
             self._state = _State.CLOSED
             self._failure = _told(error)
             _log.error("the plugins of %s were not started: %s", self._project.root, error)

@@ -44,7 +44,7 @@ def create_plugin(project: Project, name: str, template: str) -> Path:
         _write(staging, key, template)
         folder = project.plugins / key
         os.rename(staging, folder)
-    except BaseException:
+    except BaseException:  # Ctrl-C too: no half of a plugin stays
         shutil.rmtree(staging, ignore_errors=True)
         raise
     return folder

@@ -105,7 +105,7 @@ class Installer:
         try:
             self._install(wanted, before)
             yield sorted(self._distributions().keys() - before.keys())
-        except BaseException:
+        except BaseException:  # raised again; Ctrl-C leaves nothing behind either
             self._take_away(sorted(self._distributions().keys() - before.keys()))
             raise
 

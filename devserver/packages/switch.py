@@ -115,7 +115,7 @@ class Switch:
                 write_tree(folder / "new", files_of(new))
             write_file(folder / _INTENT, json.dumps(asdict(intent)).encode())
             sync(plugins)
-        except BaseException:
+        except BaseException:  # raised again; Ctrl-C leaves nothing behind either
             _discard(folder)
             raise
         return cls(folder, intent)

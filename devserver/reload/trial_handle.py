@@ -66,7 +66,7 @@ class ServerProcess:
                     # The terminal's Ctrl-C is not for it.
                     start_new_session=True,
                 )
-        except BaseException:
+        except BaseException:  # raised again, with the socket closed
             ours.close()
             raise
 

@@ -79,7 +79,7 @@ class HookCalls:
                     context=context,
                 )
                 self._commit(scope, hook)
-        except BaseException as error:
+        except BaseException as error:  # plugin code raises anything; raised again
             self._roll_back(scope)
             if flight is not None:
                 # It may run on in a thread that cannot be ended.

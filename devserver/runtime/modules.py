@@ -117,7 +117,7 @@ class ModuleTable:
         if code is not None:
             try:
                 exec(code, module.__dict__)  # noqa: S102 - loading plugins is what this is for
-            except BaseException:
+            except BaseException:  # plugin code raises anything; raised again
                 self.modules.pop(name, None)
                 if self.exposed and sys.modules.get(name) is module:
                     del sys.modules[name]

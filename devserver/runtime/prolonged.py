@@ -74,7 +74,7 @@ class Prolonged:
             if not part:
                 self._end()
             raise
-        except BaseException:
+        except BaseException:  # plugin code raises anything; raised again
             self._end()
             raise
         finally:

@@ -40,7 +40,7 @@ def take_in(environ: WSGIEnvironment) -> IO[bytes] | None:
     spool: Any = SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 - the caller closes it
     try:
         complete = _receive(source, spool, length)
-    except BaseException as error:
+    except BaseException as error:  # raised again, with the file closed
         spool.close()
         raise _told(error) from error
     spool.seek(0)

@@ -98,13 +98,13 @@ def test_only_the_end_of_the_output_is_kept(pipes: Pipes) -> None:
 def test_the_time_of_each_entry_begins_anew(pipes: Pipes) -> None:
     body = """
 import time
-for n in range(4):
+for n in range(8):
     tell(b'{"entry": %d}\\n' % n)
-    time.sleep(0.3)
+    time.sleep(0.15)
 signal.pause()
 """
-    ended = watched(pipes, body, time=0.6)
-    assert (ended.end, ended.entry) == (End.TIMED_OUT, 3)
+    ended = watched(pipes, body, time=1)
+    assert (ended.end, ended.entry) == (End.TIMED_OUT, 7)
 
 
 def test_nobody_who_wants_to_know_ends_it(pipes: Pipes) -> None:
