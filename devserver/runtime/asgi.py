@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from devserver.core.errors import DevServerError
 from devserver.runtime.background import Background
+from devserver.runtime.clients import client_of, has_left
 from devserver.runtime.gate import as_current_work
 from devserver.runtime.loop import Call, PluginLoop
 
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 Message = dict[str, Any]
 Asgi = Callable[[Message, Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Any]
 _PIECE = 64 * 1024
-_LOOK = 0.5  # seconds after which a waiting thread can be interrupted
+_LOOK = 0.5  # seconds after which a waiting thread can be interrupted, and looks at the client
+_CLIENT_LEFT = "499 Client Closed Request"  # read by nobody
 
 
 class NoAnswer(DevServerError):
@@ -60,6 +62,9 @@ class AsgiApplication:
         except BaseException:  # the thread may be interrupted while it waits
             exchange.close()
             raise
+        if head is None and exchange.client_has_left:
+            start_response(_CLIENT_LEFT, [])
+            return ()
         if head is None:
             raise NoAnswer(
                 "the ASGI application ended without an answer",
@@ -81,6 +86,7 @@ class _Exchange:
         on_error: Callable[[BaseException], object],
     ) -> None:
         self._input = environ["wsgi.input"]
+        self._client = client_of(environ)
         self._left = _length(environ)
         self._loop = loop
         self._on_error = on_error
@@ -90,6 +96,7 @@ class _Exchange:
         self._taken: asyncio.Future[None] | None = None
         self._gone: asyncio.Event = asyncio.Event()
         self._received = self._begun = self._complete = self._closed = False
+        self._is_out = self.client_has_left = False
         self._background: Background | None = None
 
     # -- on the loop ---------------------------------------------------------------------------
@@ -157,11 +164,14 @@ class _Exchange:
     # -- in the request's thread ---------------------------------------------------------------
 
     def next(self) -> Any:
-        """The head, then each part; None at the end. Raises what the application raised."""
+        """The head, then each part; None at the end, and when the client left a stream. Raises
+        what the application raised."""
         while True:
             try:
                 kind, what = self._arrived.get(timeout=_LOOK)
             except queue.Empty:
+                if self._look_at_client() and self._is_out:
+                    return None
                 continue
             if kind == "read":
                 self._read(what)
@@ -181,7 +191,15 @@ class _Exchange:
         else:
             self._loop.call_soon(_settle, asked, piece)
 
+    def _look_at_client(self) -> bool:
+        """True when the client has left; the application hears of it when it asks."""
+        if not self.client_has_left and has_left(self._client):
+            self.client_has_left = True
+            self._loop.call_soon(self._gone.set)
+        return self.client_has_left
+
     def __iter__(self) -> Iterator[bytes]:
+        self._is_out = True
         while (part := self.next()) is not None:
             yield part
             self._loop.call_soon(self._take)

@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 from devserver.core.errors import CommitFailed, DatabaseUnavailable, PluginUnavailable
 from devserver.core.names import RESERVED
 from devserver.runtime.canary import Share
+from devserver.runtime.clients import client_of
 from devserver.runtime.gate import CURRENT, FROM_OURSELVES, Flight, Gate
 from devserver.runtime.pages import plain_error
 from devserver.runtime.registry import PluginRecord, Registry
@@ -191,7 +192,7 @@ class _Answer:
         self._stream = OpenStream(
             chain(self._written, self._parts) if self._written else self._parts,
             context=context,
-            client=environ.get("werkzeug.socket"),
+            client=client_of(environ),
             ends_early=lambda: not self._has_length,
         )
 

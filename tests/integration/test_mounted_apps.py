@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import builtins
+import socket
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
 from tests.integration.lab import Lab, plugin, wait_for
 
 WSGI = """
@@ -98,6 +104,50 @@ def test_a_stream_is_pinned_to_its_generation_and_ended_after_it(lab: Lab, monke
     del answer, parts
     assert stopped.wait(10)
     wait_for(lambda: lab.live("users") == [2], "the end of the old generation")
+
+
+LEFT = """
+import asyncio
+import builtins
+
+async def polled(scope, receive, send):
+    assert scope["type"] == "http"
+    builtins.told.append("entered")
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    builtins.told.append("heard of it")
+
+async def streamed(scope, receive, send):
+    assert scope["type"] == "http"
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"tick", "more_body": True})
+    builtins.told.append("entered")
+    try:
+        await asyncio.sleep(3600)
+    except asyncio.CancelledError:
+        builtins.told.append("heard of it")
+        raise
+"""
+
+
+@pytest.mark.parametrize("path", ["/users/polled", "/users/streamed"])
+def test_who_waits_hears_that_the_client_has_left(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(builtins, "told", told, raising=False)
+    monkeypatch.setattr("devserver.runtime.asgi._LOOK", 0.01)
+    routes = 'app.mount("/polled", polled)\napp.mount("/streamed", streamed)'
+    lab.write("users", plugin("users", top=LEFT, routes=routes))
+    lab.start()
+    here, client = socket.socketpair()
+    with ThreadPoolExecutor(1) as pool, here:
+        asked = pool.submit(lab.get, path, environ_overrides={"werkzeug.socket": here})
+        wait_for(lambda: told == ["entered"], "the request")
+        client.close()
+        asked.result(10)
+    wait_for(lambda: told == ["entered", "heard of it"], "the end of it")
+    assert lab.generation("users").flights == {}
 
 
 def test_a_view_that_would_be_served_without_its_permission_is_refused(lab: Lab) -> None:
