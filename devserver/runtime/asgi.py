@@ -17,9 +17,11 @@ from devserver.runtime.background import Background
 from devserver.runtime.clients import client_of, has_left
 from devserver.runtime.gate import as_current_work
 from devserver.runtime.loop import Call, PluginLoop
+from devserver.runtime.pages import plain_error
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
+    from flask import Response
 
 Message = dict[str, Any]
 Asgi = Callable[[Message, Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Any]
@@ -52,6 +54,8 @@ class AsgiApplication:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Raises what the application raises before its answer begins, NoAnswer."""
         scope = scope_of(environ)
+        if scope["type"] == "websocket":
+            return _no_websockets(environ)(environ, start_response)
         state = self._state()
         if state is not None:
             scope["state"] = dict(state)
@@ -216,6 +220,16 @@ class _Exchange:
             self._call.cancel()
 
 
+def _no_websockets(environ: WSGIEnvironment) -> Response:
+    return plain_error(
+        501,
+        "WebSockets are not served here",
+        hint="a streaming answer works (text/event-stream, say), and so does the application "
+        "under an ASGI server of its own",
+        accept=environ.get("HTTP_ACCEPT", ""),
+    )
+
+
 def _settle(asked: asyncio.Future[bytes], result: Any) -> None:
     if asked.done():
         return
@@ -238,11 +252,12 @@ def _length(environ: WSGIEnvironment) -> int | None:
 
 
 def scope_of(environ: WSGIEnvironment) -> Message:
-    """The ASGI scope of a WSGI request; `path` has `root_path` in front, as the protocol asks."""
+    """The ASGI scope of a WSGI request, also of one that asks for a WebSocket; `path` has
+    `root_path` in front, as the protocol asks."""
     mounted = environ.get("SCRIPT_NAME", "")
     path = _text(mounted + environ.get("PATH_INFO", ""))
     return {
-        "type": "http",
+        "type": "websocket" if _asks_for_websocket(environ) else "http",
         "asgi": {"version": "3.0", "spec_version": "2.4"},
         "http_version": environ.get("SERVER_PROTOCOL", "HTTP/1.1").partition("/")[2],
         "method": environ["REQUEST_METHOD"],
@@ -255,6 +270,10 @@ def scope_of(environ: WSGIEnvironment) -> Message:
         "client": (environ.get("REMOTE_ADDR", ""), int(environ.get("REMOTE_PORT") or 0)),
         "server": (environ.get("SERVER_NAME", ""), int(environ.get("SERVER_PORT") or 0)),
     }
+
+
+def _asks_for_websocket(environ: WSGIEnvironment) -> bool:
+    return str(environ.get("HTTP_UPGRADE", "")).strip().lower() == "websocket"
 
 
 def _text(path: str) -> str:

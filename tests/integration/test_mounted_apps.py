@@ -150,6 +150,32 @@ def test_who_waits_hears_that_the_client_has_left(
     assert lab.generation("users").flights == {}
 
 
+WEBSOCKETS = """
+from fastapi import APIRouter, WebSocket
+
+api = APIRouter()
+
+@api.websocket("/talk")
+async def talk(socket: WebSocket):
+    await socket.accept()
+"""
+
+
+def test_a_websocket_is_refused_with_the_reason(lab: Lab) -> None:
+    body = "def get_api_routes(self):\n    return [api]"
+    routes = 'app.mount("/modern", modern)'
+    lab.write("users", plugin("users", top=WEBSOCKETS + ASGI, routes=routes, body=body))
+    lab.start()
+    asks = {"Upgrade": "websocket", "Connection": "Upgrade"}
+    for path in ("talk", "modern/talk"):
+        refused = lab.get(f"/users/{path}", headers=asks)
+        assert (refused.status_code, refused.json["error"]) == (
+            501,
+            "WebSockets are not served here",
+        )
+    assert lab.get("/users/nowhere", headers=asks).status_code == 404
+
+
 def test_a_view_that_would_be_served_without_its_permission_is_refused(lab: Lab) -> None:
     good = """
         @router.get("/secret")
