@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Flask, jsonify, request
 from flask.json.provider import DefaultJSONProvider
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
-from werkzeug.routing import RequestRedirect
+from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed
+from werkzeug.routing import RequestRedirect, RoutingException
 
 from devserver.core.errors import (
     DatabaseUnavailable,
@@ -78,7 +78,6 @@ class PluginApp(Flask):
         self._mask = mask
         self.mounts = Mounts(on_error)
         self.offers: list[tuple[str, Any]] = []
-        self.register_error_handler(HTTPException, _http_error)
         self.register_error_handler(BadParameters, _bad_parameters)
         self.register_error_handler(PermissionDenied, _permission_denied)
         self.register_error_handler(PluginUnavailable, _unavailable)
@@ -117,18 +116,27 @@ class PluginApp(Flask):
             return super().async_to_sync(func)
         return self.run_async.as_plain(func)
 
+    def handle_http_exception(self, e: HTTPException) -> Any:
+        """As the plugin answers it, else with our page. No handler of ours stands in the way of
+        one that the plugin has for all errors."""
+        answer = super().handle_http_exception(e)
+        return _http_error(e) if answer is e and not isinstance(e, RoutingException) else answer
+
     def handle_exception(self, e: Exception) -> Any:
-        """What a view raised: reported with the plugin's own frames, answered with 500."""
+        """What a view raised: reported with the plugin's own frames, answered with 500 by what
+        the plugin has for that, else by our page."""
         text = self._on_error(e)
-        handler = self._find_error_handler(e, request.blueprints)
-        if handler is not None and handler is not _http_error:
-            return self.finalize_request(self.ensure_sync(handler)(e), from_error_handler=True)
-        answer = error_page(
-            500,
-            self._mask(f"{type(e).__name__}: {safe_str(e)}"),
-            hint="the traceback is in the terminal and below",
-            details=text,
-        )
+        answer: Any = InternalServerError(original_exception=e)
+        handler = self._find_error_handler(answer, request.blueprints)
+        if handler is not None:
+            answer = self.ensure_sync(handler)(answer)
+        if isinstance(answer, InternalServerError):
+            answer = error_page(
+                500,
+                self._mask(f"{type(e).__name__}: {safe_str(e)}"),
+                hint="the traceback is in the terminal and below",
+                details=text,
+            )
         return self.finalize_request(answer, from_error_handler=True)
 
 
