@@ -141,7 +141,10 @@ def _take(
 def _json_body(parameter: Parameter, errors: list[dict[str, Any]]) -> Any:
     if not request.get_data(cache=True):
         return MISSING
-    value = request.get_json(force=True, silent=True)
+    try:
+        value = request.get_json(force=True, silent=True)
+    except RecursionError:  # brackets inside of brackets, thousands of them
+        value = None
     if value is None and request.get_data(cache=True).strip() != b"null":
         errors.append(
             {"loc": [parameter.name], "msg": "the body is no JSON", "type": "json_invalid"}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Flask, jsonify, request
 from flask.json.provider import DefaultJSONProvider
+from pydantic import BaseModel
 from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed
 from werkzeug.routing import RequestRedirect, RoutingException
 
@@ -43,10 +44,16 @@ class RouteConflict(DevServerError):
     """Two routes of a plugin answer the same path and method."""
 
 
-class _OrderedJSON(DefaultJSONProvider):
-    """Answers keep the order in which a view built them."""
+class _AnswerJSON(DefaultJSONProvider):
+    """Answers keep the order in which a view built them, and may hold pydantic models anywhere."""
 
     sort_keys = False
+
+    @staticmethod
+    def default(value: Any) -> Any:
+        if isinstance(value, BaseModel):
+            return value.model_dump(mode="json")
+        return DefaultJSONProvider.default(value)
 
 
 class PluginApp(Flask):
@@ -54,7 +61,7 @@ class PluginApp(Flask):
     coroutine functions; without it they are served once `mount` has given one. `mask` takes
     secrets out of texts."""
 
-    json_provider_class = _OrderedJSON
+    json_provider_class = _AnswerJSON
 
     def __init__(
         self,

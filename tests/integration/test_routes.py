@@ -142,3 +142,42 @@ def test_a_request_keeps_its_path_for_the_servers_log(lab: Lab) -> None:
     answer.close()  # type: ignore[attr-defined]
     assert answered.is_set()
     assert (environ["SCRIPT_NAME"], environ["PATH_INFO"]) == ("", "/users/echo")
+
+
+ANSWERS = """
+@router.get("/list")
+def many() -> list[User]:
+    return [User(name="Ada", born=date(1815, 12, 10))]
+
+@router.get("/dict")
+def by_name() -> dict[str, User]:
+    return {"ada": many()[0]}, 201
+
+@router.post("/json")
+def given(body: list):
+    return body
+"""
+USER = """
+from datetime import date
+from pydantic import BaseModel
+
+class User(BaseModel):
+    name: str
+    born: date
+"""
+
+
+def test_models_are_answers_wherever_they_stand(lab: Lab) -> None:
+    lab.write("users", plugin("users", top=USER, routes=ANSWERS))
+    lab.start()
+    ada = {"name": "Ada", "born": "1815-12-10"}
+    assert lab.json("/users/list") == [ada]
+    assert lab.get("/users/dict").json == {"ada": ada}
+
+
+def test_json_that_is_nested_without_end_is_refused(lab: Lab) -> None:
+    lab.write("users", plugin("users", top=USER, routes=ANSWERS))
+    lab.start()
+    refused = lab.ask("POST", "/users/json", data="[" * 100_000)
+    assert refused.status_code == 422
+    assert refused.json["errors"][0]["type"] == "json_invalid"
