@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+import pytest
 from werkzeug.test import EnvironBuilder
 
 from devserver.runtime.dispatcher import Dispatcher
@@ -181,3 +182,21 @@ def test_json_that_is_nested_without_end_is_refused(lab: Lab) -> None:
     refused = lab.ask("POST", "/users/json", data="[" * 100_000)
     assert refused.status_code == 422
     assert refused.json["errors"][0]["type"] == "json_invalid"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "said", "hint"),
+    [
+        ("a: dict, b: User", "'view' asks for two JSON bodies, 'a' and 'b'", "one model"),
+        ("at: threading.Lock", "the parameter 'at' of the view 'view' has a type", "pydantic"),
+    ],
+)
+def test_a_view_that_no_request_fits_is_refused(
+    lab: Lab, parameters: str, said: str, hint: str
+) -> None:
+    routes = f"@router.post('/view')\ndef view({parameters}):\n    return {{}}"
+    lab.write("users", plugin("users", top=USER + "import threading\n", routes=routes))
+    lab.start()
+    (found,) = lab.running.registry.view.plugins["users"].diagnostics
+    assert said in found.message
+    assert hint in str(found.hint)
