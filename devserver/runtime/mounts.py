@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from devserver.runtime.asgi import AsgiApplication, scope_of
+from devserver.runtime.asgi import AsgiApplication, Message, scope_of
 from devserver.runtime.framework import install_error_answers, is_of
 from devserver.runtime.ledger import Ledger
 from devserver.runtime.lifespan import Lifespan
@@ -32,13 +32,20 @@ class Mount:
     name: str = "application"
 
     def fit(self, environ: WSGIEnvironment) -> int:
-        """2 when it answers the request, 1 when it does so for another method, else 0."""
+        """2 when it answers the request, 1 when it does so for another method or redirects to
+        where it does (a slash at the end), else 0."""
         path = environ.get("PATH_INFO", "") or "/"
         if self.prefix and path != self.prefix and not path.startswith(f"{self.prefix}/"):
             return 0
         if self.prefix or self.framework is None:
             return 2
         scope = {**scope_of(environ), "app": self.framework}
+        fit = self._match(scope)
+        if not fit and path != "/" and self.framework.router.redirect_slashes:
+            fit = min(1, self._match(_other_slash(scope)))
+        return fit
+
+    def _match(self, scope: Message) -> int:
         return max((r.matches(scope)[0].value for r in self.framework.router.routes), default=0)
 
 
@@ -109,6 +116,11 @@ class Mounts:
         if known is not None:
             return known
         return failure_page(error, accept, self._on_error(error))
+
+
+def _other_slash(scope: Message) -> Message:
+    path = scope["path"]
+    return {**scope, "path": path.rstrip("/") if path.endswith("/") else f"{path}/"}
 
 
 def is_asgi(app: Any) -> bool:

@@ -124,6 +124,8 @@ def test_other_paths_and_methods(live: Lab) -> None:
     assert live.get("/shop/nothing").json["error"] == "Not Found"
     assert live.ask("DELETE", "/shop/items").status_code == 405
     assert live.json("/shop/version")["version"] == 1  # the router's own routes are there too
+    elsewhere = live.get("/shop/plain/?a=1")
+    assert (elsewhere.status_code, elsewhere.location) == (307, "http://localhost/shop/plain?a=1")
 
 
 def test_the_permission_is_asked_for(live: Lab) -> None:
