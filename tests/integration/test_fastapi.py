@@ -313,3 +313,39 @@ def test_a_request_is_one_transaction_and_its_background_work_another(lab: Lab) 
     wait_for(lambda: lab.json("/shop/notes") == ["good", "after"], "the background work")
     assert lab.ask("POST", "/shop/note/bad").status_code == 500
     assert lab.json("/shop/notes") == ["good", "after"]
+
+
+MIDDLEWARE = """
+from devserver.sdk import BasePlugin
+
+web = FastAPI()
+here = []
+answered = asyncio.Event()
+
+@web.middleware("http")
+async def around(request, call_next):
+    return await call_next(request)
+
+@web.post("/note")
+async def note(tasks: BackgroundTasks):
+    plugin.ctx.db.execute(sqlalchemy.text("create table note (text varchar)"))
+    tasks.add_task(after)
+    return {}
+
+async def after():
+    await answered.wait()
+    plugin.ctx.db.execute(sqlalchemy.text("insert into note values ('after')"))
+
+@web.get("/notes")
+async def notes():
+    answered.set()
+    return [row[0] for row in plugin.ctx.db.execute(sqlalchemy.text("select text from note"))]
+"""
+
+
+def test_background_work_behind_a_middleware_has_a_transaction_of_its_own(lab: Lab) -> None:
+    body = "def on_load(self, ctx):\n    global plugin\n    plugin = self" + OFFER
+    lab.write("shop", shop(1, body, top="import sqlalchemy\n" + MIDDLEWARE))
+    lab.start()
+    assert lab.ask("POST", "/shop/note").status_code == 200
+    wait_for(lambda: lab.json("/shop/notes") == ["after"], "the background work", 5)
