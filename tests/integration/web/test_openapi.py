@@ -259,6 +259,35 @@ def test_fastapis_routers_are_in_the_one_document(lab: Lab, web: FlaskClient) ->
     assert paths["/users/old/{rest}"]["summary"] == "old answers everything below"
 
 
+SECURED = """
+from fastapi import Depends
+from fastapi.security import APIKeyHeader, OAuth2PasswordBearer
+
+web = FastAPI()
+
+@web.get("/me")
+async def me(token: str = Depends(OAuth2PasswordBearer(tokenUrl="token"))):
+    return {}
+
+@web.get("/key")
+async def key(key: str = Depends(APIKeyHeader(name="X-Key"))):
+    return {}
+"""
+
+
+def test_what_fastapi_asks_callers_for_is_told(lab: Lab, web: FlaskClient) -> None:
+    top = "from fastapi import FastAPI" + SECURED
+    lab.save(("users", plugin("users", top=top, routes='router.mount("/v1", web)')))
+    told = document(web)
+    schemes = told["components"]["securitySchemes"]
+    flow = schemes["users.OAuth2PasswordBearer"]["flows"]["password"]
+    assert flow["tokenUrl"] == "/users/v1/token"
+    assert schemes["users.APIKeyHeader"]["in"] == "header"
+    paths = told["paths"]
+    assert paths["/users/v1/me"]["get"]["security"] == [{"users.OAuth2PasswordBearer": []}]
+    assert paths["/users/v1/key"]["get"]["security"] == [{"users.APIKeyHeader": []}]
+
+
 def test_the_document_holds_no_generation(lab: Lab, web: FlaskClient) -> None:
     first = lab.generation("users").number
     document(web)
