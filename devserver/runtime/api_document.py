@@ -11,7 +11,7 @@ from typing import Any
 from devserver.runtime.api_schemas import Schemas, renamed
 from devserver.runtime.api_security import SecuritySchemes, required
 from devserver.runtime.api_views import operations_of_views, permissions_of, refusal, template_of
-from devserver.runtime.framework import document_of, operations_of
+from devserver.runtime.framework import called_by, document_of, operations_of
 from devserver.runtime.generation import Generation
 from devserver.runtime.mounts import Mount
 from devserver.runtime.route_list import BASE_METHODS
@@ -144,7 +144,7 @@ def _of_framework(mount: Mount, schemas: Schemas, security: SecuritySchemes) -> 
     if not document:
         yield from _of_plain_framework(mount)
     needed = {
-        (template_path(route.path), method.lower()): permissions_of(route.endpoint)
+        (template_path(route.path), method.lower()): _permissions(route)
         for route in operations_of(mount.framework)
         for method in route.methods
     }
@@ -160,11 +160,15 @@ def _of_framework(mount: Mount, schemas: Schemas, security: SecuritySchemes) -> 
             yield mount.prefix + path, method, name, told
 
 
+def _permissions(route: Any) -> list[str]:
+    return [key for view in called_by(route) for key in permissions_of(view)]
+
+
 def _of_plain_framework(mount: Mount) -> Iterator[Told]:
     for route in operations_of(mount.framework):
         template = mount.prefix + template_path(route.path)
         operation = _bare(template)
-        permissions = permissions_of(route.endpoint)
+        permissions = _permissions(route)
         if permissions:
             operation["x-required-permissions"] = permissions
         for method in sorted(set(route.methods) - BASE_METHODS):

@@ -54,6 +54,15 @@ def operations_of(app: Any) -> Iterator[Any]:
             yield route
 
 
+def called_by(operation: Any) -> Iterator[Any]:
+    """The endpoint, and the dependencies that are called before it."""
+    yield operation.endpoint
+    dependencies = list(getattr(getattr(operation, "dependant", None), "dependencies", ()))
+    for each in dependencies:
+        yield each.call
+        dependencies += each.dependencies
+
+
 def document_of(app: Any) -> dict[str, Any]:
     """FastAPI's own OpenAPI document of an application, {} for one that is Starlette's alone."""
     if not is_of(app, "fastapi", "FastAPI"):

@@ -62,6 +62,10 @@ def get_api_routes(self):
     async def secret():
         return {"secret": True}
 
+    @api.get("/guarded", dependencies=[Depends(requires_permission("shop.secret"))])
+    async def guarded():
+        return {"secret": True}
+
     @api.post("/later")
     async def later(tasks: BackgroundTasks):
         tasks.add_task(done.append, VERSION)
@@ -128,10 +132,11 @@ def test_other_paths_and_methods(live: Lab) -> None:
     assert (elsewhere.status_code, elsewhere.location) == (307, "http://localhost/shop/plain?a=1")
 
 
-def test_the_permission_is_asked_for(live: Lab) -> None:
-    assert live.json("/shop/secret") == {"secret": True}
+@pytest.mark.parametrize("path", ["/shop/secret", "/shop/guarded", "/shop/guarded?function=x"])
+def test_the_permission_is_asked_for(live: Lab, path: str) -> None:
+    assert live.json(path) == {"secret": True}
     with acting_for(Caller(name="somebody", grants=frozenset({"shop.view"}))):
-        denied = live.get("/shop/secret")
+        denied = live.get(path)
     assert denied.status_code == 403
     assert denied.json["missing"] == ["shop.secret"]
 
@@ -160,7 +165,7 @@ def test_routes_are_listed(live: Lab) -> None:
     listed = {(r.path, r.methods) for r in live.generation("shop").routes}
     assert ("/items/<number>", ("GET",)) in listed
     assert ("/items", ("POST",)) in listed
-    assert live.running.control.plugin_details("shop")["routes"]["count"] == 10
+    assert live.running.control.plugin_details("shop")["routes"]["count"] == 11
 
 
 SLOW = """

@@ -233,7 +233,9 @@ OFFER = """
 def get_api_routes(self):
     api = APIRouter(prefix="/api")
 
-    @api.post("/people/{number:int}", response_model=User, status_code=201)
+    own = Depends(requires_permission("users.own"))
+
+    @api.post("/people/{number:int}", response_model=User, status_code=201, dependencies=[own])
     @requires_permission("users.add")
     async def add(number: int, user: User) -> User:
         return user
@@ -251,7 +253,7 @@ def test_fastapis_routers_are_in_the_one_document(lab: Lab, web: FlaskClient) ->
     assert shapes(told(web)) == routed(lab)
     paths = document(web)["paths"]
     operation = paths["/users/api/people/{number}"]["post"]
-    assert operation["x-required-permissions"] == ["users.add"]
+    assert operation["x-required-permissions"] == ["users.add", "users.own"]
     assert operation["tags"] == ["users"]
     body = operation["requestBody"]["content"]["application/json"]["schema"]
     assert body == {"$ref": "#/components/schemas/users.User"}
