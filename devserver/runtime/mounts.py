@@ -12,12 +12,10 @@ from devserver.runtime.framework import install_error_answers, is_of
 from devserver.runtime.ledger import Ledger
 from devserver.runtime.lifespan import Lifespan
 from devserver.runtime.loop import PluginLoop
-from devserver.runtime.pages import failure_page, told_by_us
+from devserver.runtime.pages import Failures
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
-
-    from devserver.runtime.routes import ErrorSink
 
 
 @dataclass(eq=False, slots=True)
@@ -50,11 +48,11 @@ class Mount:
 
 
 class Mounts:
-    """What is mounted in one generation's app, asked in order. `on_error` is told what they
-    raise, and gives the text for the page."""
+    """What is mounted in one generation's app, asked in order; `failures` answers for what they
+    raise."""
 
-    def __init__(self, on_error: ErrorSink) -> None:
-        self._on_error = on_error
+    def __init__(self, failures: Failures) -> None:
+        self._failures = failures
         self._mounts: list[Mount] = []
 
     def __iter__(self) -> Iterator[Mount]:
@@ -77,10 +75,11 @@ class Mounts:
             self._mounts.append(Mount(prefix, app, name=_name_of(app)))
             return
         if has_routes(app):
-            install_error_answers(app)
+            install_error_answers(app, self._failures)
         lifespan = Lifespan(app, loop)
-        served = AsgiApplication(app, loop, on_error=self._on_error, state=lambda: lifespan.state)
-
+        served = AsgiApplication(
+            app, loop, on_error=self._failures.report, state=lambda: lifespan.state
+        )
         framework = app if has_routes(app) else None
         self._mounts.append(Mount(prefix, served, framework, lifespan, _name_of(app)))
 
@@ -108,14 +107,8 @@ class Mounts:
         try:
             return mount.serve(below, start_response)
         except Exception as error:  # noqa: BLE001 - plugin code may raise anything
-            return self._failed(error, environ)(environ, start_response)
-
-    def _failed(self, error: Exception, environ: WSGIEnvironment) -> WSGIApplication:
-        accept = environ.get("HTTP_ACCEPT", "")
-        known = told_by_us(error, accept)
-        if known is not None:
-            return known
-        return failure_page(error, accept, self._on_error(error))
+            answer = self._failures.answer(error, environ.get("HTTP_ACCEPT", ""))
+            return answer(environ, start_response)
 
 
 def _other_slash(scope: Message) -> Message:

@@ -31,7 +31,7 @@ from devserver.runtime.framework import (
 from devserver.runtime.gate import as_current_work
 from devserver.runtime.loop import PluginLoop
 from devserver.runtime.mounts import Mounts, is_asgi
-from devserver.runtime.pages import error_page, safe_str
+from devserver.runtime.pages import ErrorSink, Failures, error_page
 from devserver.runtime.route_list import BASE_METHODS
 from devserver.runtime.unchecked import refuse_unchecked
 from devserver.sdk.routing import Route, Router
@@ -81,9 +81,8 @@ class PluginApp(Flask):
         )
         self.run_async = run
         self.secret_key = _session_key()
-        self._on_error = on_error
-        self._mask = mask
-        self.mounts = Mounts(on_error)
+        self.failures = Failures(on_error, mask)
+        self.mounts = Mounts(self.failures)
         self.offers: list[tuple[str, Any]] = []
         self.register_error_handler(BadParameters, _bad_parameters)
         self.register_error_handler(PermissionDenied, _permission_denied)
@@ -132,22 +131,14 @@ class PluginApp(Flask):
     def handle_exception(self, e: Exception) -> Any:
         """What a view raised: reported with the plugin's own frames, answered with 500 by what
         the plugin has for that, else by our page."""
-        text = self._on_error(e)
+        trace = self.failures.report(e)
         answer: Any = InternalServerError(original_exception=e)
         handler = self._find_error_handler(answer, request.blueprints)
         if handler is not None:
             answer = self.ensure_sync(handler)(answer)
         if isinstance(answer, InternalServerError):
-            answer = error_page(
-                500,
-                self._mask(f"{type(e).__name__}: {safe_str(e)}"),
-                hint="the traceback is in the terminal and below",
-                details=text,
-            )
+            answer = self.failures.page(e, request.headers.get("Accept", ""), trace)
         return self.finalize_request(answer, from_error_handler=True)
-
-
-ErrorSink = Callable[[BaseException], str]
 
 
 @functools.cache

@@ -354,3 +354,28 @@ def test_background_work_behind_a_middleware_has_a_transaction_of_its_own(lab: L
     lab.start()
     assert lab.ask("POST", "/shop/note").status_code == 200
     wait_for(lambda: lab.json("/shop/notes") == ["after"], "the background work", 5)
+
+
+def test_no_secret_is_told_with_an_error(lab: Lab) -> None:
+    lab.write("/config/plugins.yaml", "shop:\n  api_token: hunter2hunter2\n")
+    body = """
+def register_routes(self, app, router):
+    api = APIRouter()
+
+    @api.get("/fail")
+    async def fail():
+        raise KeyError(self.config["api_token"])
+
+    def legacy(environ, start_response):
+        raise KeyError(self.config["api_token"])
+
+    app.include_router(api)
+    app.mount("/legacy", legacy)
+"""
+    lab.write("shop", shop(1, body))
+    lab.start()
+    for path in ("/shop/fail", "/shop/legacy"):
+        failed = lab.get(path)
+        assert failed.status_code == 500
+        assert failed.json["error"].startswith("KeyError")
+        assert "hunter2" not in failed.text
