@@ -7,7 +7,11 @@ import socket
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from werkzeug.test import EnvironBuilder
 
+from devserver.runtime.dispatcher import Dispatcher
+from devserver.web.live_pages import LivePages
+from devserver.web.response import ResponseWriter
 from tests.integration.lab import Lab, plugin, wait_for
 
 WSGI = """
@@ -61,6 +65,37 @@ def test_what_they_raise_is_told(lab: Lab) -> None:
     assert (silent.status_code, "without an answer" in silent.json["error"]) == (500, True)
 
 
+LATE = """
+def late(environ, start_response):
+    if environ["PATH_INFO"] == "/begun":
+        start_response("200 OK", [("Content-Type", "text/html"), ("Content-Length", "9")])
+    return parts()
+
+def parts():
+    raise KeyError("y")
+    yield b""
+"""
+
+
+@pytest.mark.parametrize("path", ["/users/late/", "/users/late/begun"])
+@pytest.mark.parametrize("accept", ["application/json", "text/html"])
+def test_what_they_raise_before_their_first_part_is_told_too(
+    lab: Lab, path: str, accept: str
+) -> None:
+    lab.write("users", plugin("users", top=LATE, routes='app.mount("/late", late)'))
+    system = lab.start().system
+    dispatcher = Dispatcher(system.registry, system.gate, None)  # type: ignore[arg-type]
+    pages = LivePages(dispatcher, system.registry, wanted=lambda: True)
+    writer = ResponseWriter(send=len, method="GET", version="HTTP/1.1", keep_alive=True)  # type: ignore[arg-type]
+    environ = EnvironBuilder(path, headers={"Accept": accept}).get_environ()
+    answer = pages(environ, writer.start_response)
+    body = b"".join(answer)
+    writer.write(body)
+    assert writer.status == 500
+    assert b"KeyError: " in body
+    assert lab.running.control.plugin_details("users")["metrics"]["errors"] == 1
+
+
 STREAM = """
 import asyncio
 import builtins
@@ -80,10 +115,6 @@ async def ticks(scope, receive, send):
 def test_a_stream_is_pinned_to_its_generation_and_ended_after_it(lab: Lab, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     import builtins
     import threading
-
-    from werkzeug.test import EnvironBuilder
-
-    from devserver.runtime.dispatcher import Dispatcher
 
     stopped = threading.Event()
     monkeypatch.setattr(builtins, "stopped", stopped, raising=False)
