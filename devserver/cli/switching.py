@@ -10,7 +10,7 @@ import click
 
 from devserver.cli.answers import exit_code, show_outcome
 from devserver.cli.commands import Command, Invocation, examples, pass_invocation, plugin_argument
-from devserver.cli.failures import ExitCode
+from devserver.cli.failures import ExitCode, ServerNotRunning
 from devserver.cli.instances import all_instances_options, ask_all
 from devserver.cli.output import print_document
 from devserver.cli.text import one_line
@@ -151,9 +151,13 @@ def _switched(
     from devserver.cli.client import ServerClient
 
     client = ServerClient.find(project)
-    # What stays with its routes alone is a matter of the running server.
-    if client is None and routes and deed in ("enable", "disable"):
-        from devserver.cli.offline_switch import switch_offline
+    if client is not None:
+        return client.switch(name, deed, force=force, routes=routes)
+    if not routes:
+        # What stays with its routes alone is a matter of the running server.
+        raise ServerNotRunning(str(project.root), or_else="or leave out --no-routes")
+    if deed not in ("enable", "disable"):
+        raise ServerNotRunning(str(project.root))
+    from devserver.cli.offline_switch import switch_offline
 
-        return switch_offline(project, name, deed, force=force)
-    return (client or ServerClient.get(project)).switch(name, deed, force=force, routes=routes)
+    return switch_offline(project, name, deed, force=force)

@@ -12,6 +12,7 @@ from flask import Blueprint, Response, jsonify, request
 
 from devserver.core.errors import DevServerError, PluginUnavailable
 from devserver.core.outcome import Outcome, Result
+from devserver.runtime.clients import client_of, has_left
 from devserver.runtime.tracebacks import format_error
 from devserver.web import shapes
 from devserver.web.canary import start_canary
@@ -19,7 +20,6 @@ from devserver.web.errors import BadInput, Refusal
 from devserver.web.inputs import flag, get_record, json_object, spelled
 from devserver.web.instances import InstancesApi
 from devserver.web.ports import Control
-from devserver.web.stream import has_left
 
 Answer = Response | tuple[Response, int]
 _log = logging.getLogger("devserver.web")
@@ -140,7 +140,7 @@ class PluginApi:
     def _call(self, name: str, command: str, arguments: dict[str, Any]) -> object:
         try:
             with diagnosed(self._control, name):
-                client = request.environ.get("werkzeug.socket")
+                client = client_of(request.environ)
                 return self._control.run_command(
                     name, command, arguments, caller_left=lambda: has_left(client)
                 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import select
 import socket
 import threading
 import time
@@ -12,6 +11,7 @@ from typing import Any
 from flask import Blueprint, Response, json, request
 
 from devserver.reload.journal import FeedEvent
+from devserver.runtime.clients import client_of, has_left
 from devserver.web.ports import Control
 
 _HEARTBEAT_SECONDS = 15.0
@@ -54,7 +54,7 @@ class EventStream:
         newest = self._control.journal.last_event_id
         asked = request.headers.get("Last-Event-ID") or request.args.get("last_event_id")
         seen = _event_id(asked, newest)
-        body = self._run(seen, newest, request.environ.get("werkzeug.socket"))
+        body = self._run(seen, newest, client_of(request.environ))
         response = Response(body, mimetype="text/event-stream")
         response.headers["X-Accel-Buffering"] = "no"
         return response
@@ -100,20 +100,3 @@ def _event_id(asked: str | None, newest: int) -> int:
 
 def _format(event: FeedEvent) -> str:
     return f"id: {event.id}\nevent: {event.kind}\ndata: {json.dumps(event.payload)}\n\n"
-
-
-def has_left(client: socket.socket | None) -> bool:
-    """True when the client has closed its end."""
-    if client is None:
-        return False
-    try:
-        # A socket with a time limit would wait for something to read, whatever the flags say.
-        look = select.poll()
-        look.register(client, select.POLLIN)
-        if not look.poll(0):
-            return False
-        return client.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
-    except BlockingIOError:
-        return False
-    except (OSError, ValueError):
-        return True

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from web_fakes import FakeControl, outcome
 
+from devserver.runtime.clients import has_left
 from devserver.web.server import DevHTTPServer
-from devserver.web.stream import EventStream, has_left
+from devserver.web.stream import EventStream
 
 TOKEN = "token-of-this-run"
 
