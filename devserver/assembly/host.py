@@ -70,7 +70,7 @@ class PluginHost:
         self.instance = str(uuid.uuid4())
         self.journal = Journal(instance=self.instance)
         self.system = PluginSystem(project)
-        self.system.bus.time_limit = lambda: self._settings.reload.timeout
+        self.system.bus.calls.time_limit = lambda: self._settings.reload.timeout
         self.registry = self.system.registry
         self.queue = ReloadQueue()
         self._disposer = Disposer(self.system, when_idle=self._flush)

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from devserver.core.lifecycle import PluginStatus
-from devserver.runtime.events import EventBus, check_topic
+from devserver.runtime.events import EventBus
 from devserver.runtime.gate import Flight
 from devserver.runtime.generation import Command, Generation, Subscription
 from devserver.runtime.loop import PluginLoop
@@ -21,6 +21,7 @@ from devserver.runtime.patches import PatchBoard
 from devserver.runtime.registry import Registry
 from devserver.runtime.services import ServiceDirectory, ServiceProxy, specifier
 from devserver.runtime.tasks import Pause, TaskHandle
+from devserver.runtime.topics import check_subscription, check_topic
 from devserver.runtime.work_database import PluginDatabase, current_connection
 
 ErrorReport = Callable[[str, str, BaseException], Any]
@@ -215,7 +216,7 @@ class GenerationHost:
         self._when_live(lambda: self._bus.publish(topic, data, key))
 
     def subscribe(self, topic: str, listener: Callable[..., Any]) -> None:
-        check_topic(topic)
+        check_subscription(topic, listener)
         subscription = Subscription(topic, listener)
         with self._lock:
             self._generation.subscriptions = (*self._generation.subscriptions, subscription)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, OrderedDict
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -112,9 +113,9 @@ class EventLog:
             return dict(self._results)
 
 
-def readable(data: Any) -> Any:
-    """The data of an event as JSON, cut where it is long."""
-    return Readable(nodes=_NODES, characters=_CHARACTERS).of(data)
+def readable(data: Any, secrets: Collection[str]) -> Any:
+    """The data of an event as JSON, cut where it is long; `secrets` do not appear."""
+    return Readable(secrets, nodes=_NODES, characters=_CHARACTERS).of(data)
 
 
 def _parties(entry: _Entry) -> set[str]:
