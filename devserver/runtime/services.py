@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -134,6 +134,22 @@ def _all_services(view: SystemView) -> set[str]:
     }
 
 
+def check_name(name: object, version: object) -> None:
+    """Raises TypeError, which says what to do, for a name that is no text or empty, and for a
+    version that is no text."""
+    if not isinstance(name, str) or not name:
+        given = "an empty one" if isinstance(name, str) else type(name).__name__
+        raise TypeError(
+            f"the name of a service is a text such as 'users.repository', not {given}: "
+            "give the name first, the object behind it"
+        )
+    if not isinstance(version, str):
+        raise TypeError(
+            f"the version of the service {name!r} is a text such as '1.2', "
+            f"not {type(version).__name__}"
+        )
+
+
 def specifier(version: str) -> SpecifierSet:
     """`>=1.2` as what versions are compared with. Raises DevServerError for what is none."""
     try:
@@ -178,73 +194,3 @@ def _way_to(record: PluginRecord) -> str:
     if record.generation is None:
         return f"the plugin {record.name!r} provides it once it is loaded: depend on it"
     return f"the plugin {record.name!r} could provide it, but has not registered it"
-
-
-class ServiceProxy:
-    """Stands for a service; every use reaches the provider's live generation.
-
-    Attributes that are callable come as proxies too, so a method kept by a consumer follows a
-    reload as well.
-    """
-
-    __slots__ = ("_directory", "_name", "_path", "_wanted")
-
-    def __init__(
-        self,
-        directory: ServiceDirectory,
-        name: str,
-        path: tuple[str, ...] = (),
-        *,
-        wanted: SpecifierSet = ANY,
-    ) -> None:
-        object.__setattr__(self, "_wanted", wanted)
-        object.__setattr__(self, "_directory", directory)
-        object.__setattr__(self, "_name", name)
-        object.__setattr__(self, "_path", path)
-
-    def _use(self, use: Callable[[Any], Any]) -> Any:
-        def on_target(provided: Any) -> Any:
-            for attribute in self._path:
-                provided = getattr(provided, attribute)
-            return use(provided)
-
-        return self._directory.call(self._name, on_target, self._wanted)
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self._use(lambda target: target(*args, **kwargs))
-
-    def __getattr__(self, attribute: str) -> Any:
-        if attribute.startswith("__") and attribute.endswith("__"):
-            raise AttributeError(attribute)
-        value = self._use(lambda target: getattr(target, attribute))
-        if callable(value):
-            path = (*self._path, attribute)
-            return ServiceProxy(self._directory, self._name, path, wanted=self._wanted)
-        return value
-
-    def __setattr__(self, attribute: str, value: Any) -> None:
-        self._use(lambda target: setattr(target, attribute, value))
-
-    def __getitem__(self, key: Any) -> Any:
-        return self._use(lambda target: target[key])
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        self._use(lambda target: target.__setitem__(key, value))
-
-    def __contains__(self, item: Any) -> bool:
-        return bool(self._use(lambda target: item in target))
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self._use(list))
-
-    def __len__(self) -> int:
-        return int(self._use(len))
-
-    def __bool__(self) -> bool:
-        return True
-
-    def __reduce__(self) -> Any:
-        raise TypeError("a service proxy belongs to its host and passes by reference")
-
-    def __repr__(self) -> str:
-        return f"<service {'.'.join((self._name, *self._path))}>"
