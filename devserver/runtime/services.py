@@ -19,6 +19,7 @@ from devserver.runtime.registry import PluginRecord, Registry, SystemView
 
 ANY = SpecifierSet()
 """Every version will do."""
+NOT_PROVIDED = "no active plugin provides the service"
 
 
 class ServiceDirectory:
@@ -55,9 +56,7 @@ class ServiceDirectory:
         for key, record in self._registry.view.plugins.items():
             if record.awaits_use and name in record.manifest.services:
                 return key
-        raise ServiceNotFound(
-            f"no active plugin provides the service {name!r}", hint=self._hint(name)
-        )
+        raise ServiceNotFound(f"{NOT_PROVIDED} {name!r}", hint=self._hint(name))
 
     def refuse_second(self, name: str, key: str) -> None:
         """Raises DevServerError when another plugin provides a service of that name already."""

@@ -239,3 +239,13 @@ def test_what_could_never_be_heard_is_refused(
     events = started(lab, listening())
     with pytest.raises((TypeError, ValueError), match=told):
         events.subscribe(topic, listener)
+
+
+def test_topics_without_number_do_not_fill_the_memory(lab: Lab) -> None:
+    started(lab, listening())
+    bus = lab.running.system.bus
+    for number in range(1_010):
+        bus.publish(f"made.{number}", None, "shop")
+    counted = bus.log.topics("shop")
+    assert len(counted) == 1_001
+    assert counted["(other topics)"] == 10

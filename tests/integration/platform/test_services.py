@@ -105,6 +105,22 @@ def test_a_provider_that_failed_or_does_not_provide_is_told_apart(
     assert told in str(missing(lab).hint)
 
 
+def test_at_the_start_who_asks_for_a_service_is_tried_again_once_it_is_there(lab: Lab) -> None:
+    asking = """
+        def on_load(self, ctx):
+            self.told = ctx.services.get("users.version")()
+    """
+    lab.settings("safety:\n  max_reload_attempts: 1\n")
+    lab.write("users", users(1))
+    for name in ("asking", "zealous"):
+        lab.write(name, plugin(name, body=asking))
+    lab.write("missing", plugin("missing", body=asking.replace("users.", "nobody.")))
+    lab.start()
+    assert lab.generation("asking").plugin.told == lab.generation("zealous").plugin.told == 1
+    failed = [o.plugin for o in lab.running.journal.outcomes() if not o.success]
+    assert failed == ["missing"]
+
+
 def test_a_declared_service_is_known_without_its_text(lab: Lab) -> None:
     lab.write("users/manifest.json", '{"services": ["users.other"]}')
     lab.write("users", users(1))
