@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Response, json, request
 
-from devserver.core.errors import PermissionDenied, PluginUnavailable
+from devserver.core.errors import DevServerError, PermissionDenied, PluginUnavailable
 
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{status} {error}</title>
@@ -93,7 +93,13 @@ def failure_page(error: Exception, accept: str, trace: str) -> Response:
     return plain_error(
         500,
         f"{type(error).__name__}: {safe_str(error)}",
-        hint="the traceback is in the terminal and below",
+        hint=hint_on(error),
         accept=accept,
         details=trace,
     )
+
+
+def hint_on(error: Exception) -> str:
+    """The next step after what a view raised."""
+    told = error.hint if isinstance(error, DevServerError) else None
+    return told or "the traceback is in the terminal and below"

@@ -30,7 +30,7 @@ from devserver.runtime.framework import (
 from devserver.runtime.gate import as_current_work
 from devserver.runtime.loop import PluginLoop
 from devserver.runtime.mounts import Mounts, is_asgi
-from devserver.runtime.pages import error_page, safe_str
+from devserver.runtime.pages import error_page, hint_on, safe_str
 from devserver.runtime.route_list import BASE_METHODS
 from devserver.runtime.unchecked import refuse_unchecked
 from devserver.sdk.routing import Route, Router
@@ -126,7 +126,7 @@ class PluginApp(Flask):
         answer = error_page(
             500,
             self._mask(f"{type(e).__name__}: {safe_str(e)}"),
-            hint="the traceback is in the terminal and below",
+            hint=hint_on(e),
             details=text,
         )
         return self.finalize_request(answer, from_error_handler=True)

@@ -111,7 +111,7 @@ class ServiceDirectory:
         if name in flight.generation.services:
             return flight
         self._gate.leave(flight)
-        raise ServiceNotFound(f"the service {name!r} is no longer provided")
+        raise ServiceNotFound(f"the service {name!r} is no longer provided", hint=self._hint(name))
 
     def _hint(self, name: str) -> str:
         could = self.could_provide(name)

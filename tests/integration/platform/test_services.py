@@ -88,6 +88,20 @@ def test_a_missing_service_names_who_could_provide_it(lab: Lab) -> None:
     assert lab.generation("shop").plugin.get_service("users.version")() == 1
 
 
+def test_a_request_that_misses_a_service_says_who_could_provide_it(
+    lab: Lab, caplog: pytest.LogCaptureFixture
+) -> None:
+    lab.write("users", users(1))
+    lab.write("shop", plugin("shop", routes=ASKING.replace("/version", "/ask")))
+    lab.start()
+    lab.running.control.disable("users")
+    way = "the plugin 'users' would provide it, but is disabled: `sysctl plugins enable users`"
+    answer = lab.get("/shop/ask")
+    assert (answer.status_code, answer.json["hint"]) == (500, way)
+    assert answer.json["traceback"].endswith(f"'users.version'\nhint: {way}")
+    assert f"hint: {way}" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("body", "told"),
     [
