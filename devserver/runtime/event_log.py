@@ -120,7 +120,7 @@ class EventLog:
             return dict(self._results)
 
 
-def readable(data: Any, secrets: Collection[str]) -> Any:
+def readable(data: Any, secrets: Collection[str] = ()) -> Any:
     """The data of an event as JSON, cut where it is long; `secrets` do not appear."""
     return Readable(secrets, nodes=_NODES, characters=_CHARACTERS).of(data)
 

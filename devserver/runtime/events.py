@@ -110,10 +110,13 @@ class EventBus:
             return 0 if box is None else box.length
 
     def stop(self) -> None:
-        """Drops what is queued, and what is still published."""
+        """Drops what is queued, and what is still published. Listeners that are at work go on."""
         with self._lock:
             self._stopped = True
+            lost = sum(box.length for box in self._boxes.values())
             self._boxes.clear()
+        if lost:
+            _log.warning("events that listeners had not had when the server stopped: %d", lost)
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _let_out(self) -> list[str]:
@@ -213,9 +216,6 @@ class EventBus:
     def _deliver(self, key: str, lane: LaneKey, event: Event, work: LimitedWork) -> None:
         try:
             with self._gate.inside(key, f"event {event.topic}") as flight:
-                if flight.generation.stopped:
-                    self._drop(key)
-                    return
                 subscription = self._claim(key, lane, event, flight.generation)
                 if subscription is not None:
                     self.calls.call(event, subscription.listener, key, lane[1], work)
@@ -250,11 +250,9 @@ class EventBus:
                 known.queue.popleft()
 
     def _drop(self, key: str) -> bool:
-        """Drops what waits for a plugin that is gone or whose last hooks have begun. False for
-        one that hears again."""
+        """Drops what waits for a plugin that is gone. False for one that hears again."""
         with self._lock:
-            generation = self._registry.view.generation(key)
-            if generation is not None and not generation.stopped:
+            if self._registry.view.generation(key) is not None:
                 return False
             box = self._boxes.pop(key, None)
         lost = [] if box is None else list(box.events())

@@ -184,31 +184,31 @@ def test_what_waits_for_a_plugin_that_is_disabled_is_told_as_dropped(
     assert results == [["dropped"], ["dropped"], ["delivered"]]
 
 
-def test_no_listener_is_called_once_its_plugin_shuts_down(lab: Lab) -> None:
-    builtins.test_heard = heard = []
-    leaving = """
-        down = False
-
-        def on_load(self, ctx):
-            ctx.events.subscribe("bye", self.heard)
-
-        def heard(self, event):
-            __import__("builtins").test_heard.append((self.name, self.down))
-
-        def shutdown(self):
-            self.down = True
-            self.ctx.events.publish("bye")
-            {wait}
+def test_a_stop_lets_a_listener_at_work_end_and_calls_no_more(
+    lab: Lab, gate: threading.Event, caplog: pytest.LogCaptureFixture
+) -> None:
+    builtins.test_order = order = []
+    note = "__import__('builtins').test_order.append"
+    more = f"""
+    def shutdown(self):
+        self.ctx.events.publish("order.last")
+        {note}("down")
     """
-    wait = "__import__('threading').Event().wait(0.2)"
+    events = started(lab, listening(first=f"{GATE}; {note}(event.topic)", more=more))
     try:
-        lab.write("aye", plugin("aye", body=leaving.format(wait=wait)))
-        lab.write("bye", plugin("bye", body=leaving.format(wait=wait)))
-        lab.start()
-        lab.stop()
-        assert heard == [("aye", False)]
+        events.publish("order.first")
+        wait_for(lambda: lab.generation("users").flights, "the listener at work")
+        events.publish("order.second")
+        users = lab.generation("users")
+        with ThreadPoolExecutor(1) as pool:
+            stopping = pool.submit(lab.stop)
+            wait_for(lambda: users.hold is not None, "the stop")
+            gate.set()
+            stopping.result(20)
+        assert order == ["order.first", "down"]
+        assert "events that listeners had not had when the server stopped: 1" in caplog.text
     finally:
-        del builtins.test_heard
+        del builtins.test_order
 
 
 def test_secrets_appear_neither_in_events_nor_in_what_listeners_raise(lab: Lab) -> None:
