@@ -175,9 +175,8 @@ class Snapshot:
             content, capture = self._copied(early, rest, [], watched=watched)
         waiting = [(q, contents_of(q)) for q in queues_in(capture.passed)]
         if self._events is not None:
-            found = self._events.contents()
-            found = [d for d in found if self._new_capture(Search, deferred=True).finds(d)]
-            waiting.append((self._events, found))
+            search = self._new_capture(Search, deferred=True)
+            waiting.append((self._events, search.among(self._events.contents())))
         if any(items for _, items in waiting):
             # A queue that waits in a queue keeps what it holds.
             contents = [items for _, items in waiting]

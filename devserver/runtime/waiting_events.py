@@ -3,7 +3,7 @@ instances of the new ones."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from threading import Lock
 from typing import Any
@@ -17,24 +17,38 @@ _PLAIN = (type(None), bool, int, float, str, bytes)
 
 
 class Search(Capture):
-    """Tells whether a value leads to code that is being replaced."""
+    """Tells which values lead to code, or to an object of a plugin, that is being replaced."""
 
     _found = False
 
-    def finds(self, value: Any) -> bool:
-        """False also for what cannot be looked through. Use once."""
+    def among(self, values: Sequence[Any]) -> list[Any]:
+        """Those that do, but for what cannot be looked through."""
+        # Mostly none does, which one look at all of them tells.
+        return [v for v in values if self._finds(v)] if self._finds(values, in_doubt=True) else []
+
+    def _finds(self, value: Any, *, in_doubt: bool = False) -> bool:
+        self._found = False
         try:
             self.dump(value)
         except HookInterrupted:
             raise
         except BaseException:  # noqa: BLE001 - a plugin's __reduce__ may raise anything
-            return False
+            self._later.clear()
+            return in_doubt
         return self._found
 
     def is_replaced(self, module: str | None) -> bool:
         replaced = super().is_replaced(module)
         self._found |= replaced
         return replaced
+
+    def _reduced(self, value: Any) -> Any:
+        self.is_replaced(type(value).__module__)
+        return super()._reduced(value)
+
+    def _substituted(self, key: str) -> Any:
+        self._found = True
+        return super()._substituted(key)
 
 
 class WaitingEvents:

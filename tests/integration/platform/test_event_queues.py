@@ -145,6 +145,26 @@ def test_waiting_events_hold_instances_of_the_new_classes_after_a_reload(
     wait_for(lambda: lab.live("shop") == [2], "the end of g1")
 
 
+def test_waiting_events_hold_the_new_plugin_objects_after_a_reload(
+    lab: Lab, gate: threading.Event
+) -> None:
+    first = f"event.data == 0 or {GATE}"
+    events = started(lab, listening(first=first))
+    users = lab.generation("users").plugin
+    for data in (1, {"sender": users, "hear": users.heard}):
+        events.publish("order.x", data)
+    wait_for(lambda: lab.generation("users").flights, "the listener at work")
+    with ThreadPoolExecutor(1) as pool:
+        reload = pool.submit(lab.save, ("users", listening(2, first=first)))
+        wait_for(lambda: lab.generation("users").hold is not None, "the hold")
+        gate.set()
+        assert reload.result(20).success
+    new = lab.generation("users").plugin
+    wait_for(lambda: len(seen(lab)) == 2, "both events")
+    assert new is not users
+    assert seen(lab)[1] == {"sender": new, "hear": new.heard}
+
+
 def test_waiting_events_without_such_instances_keep_their_very_objects(
     lab: Lab, gate: threading.Event
 ) -> None:
