@@ -41,6 +41,8 @@ from devserver.reload.recorder import Recorder
 from devserver.reload.rollbacks import Rollbacks
 from devserver.reload.standing import StandingRoutes
 from devserver.reload.trial_forkserver import ForkServerTrial
+from devserver.runtime.gate import hold_all, release, wait_drained
+from devserver.runtime.generation import Generation
 from devserver.runtime.hooks import HookRunner
 from devserver.runtime.host_settings import read_host_settings
 from devserver.runtime.loop_watch import LoopWatch
@@ -55,6 +57,8 @@ from devserver.validation.pipeline import Pipeline
 
 _LEAST = 0.5
 """Seconds that each part of a stop gets at least."""
+_FAREWELL = 1.0
+"""Seconds of a stop that are left to the hooks on the way out when work in flight does not end."""
 
 
 class PluginHost:
@@ -70,7 +74,7 @@ class PluginHost:
         self.instance = str(uuid.uuid4())
         self.journal = Journal(instance=self.instance)
         self.system = PluginSystem(project)
-        self.system.bus.time_limit = lambda: self._settings.reload.timeout
+        self.system.bus.calls.time_limit = lambda: self._settings.reload.timeout
         self.registry = self.system.registry
         self.queue = ReloadQueue()
         self._disposer = Disposer(self.system, when_idle=self._flush)
@@ -286,10 +290,14 @@ class PluginHost:
         view = self.registry.view
         serving = {k: r.generation or r.standing for k, r in view.plugins.items()}
         live = {k: generation for k, generation in serving.items() if generation is not None}
-        order = self._catalog.graph.order(live)
+        generations = [live[key] for key in self._catalog.graph.order(live)]
+        begun = time.monotonic()
+        self.system.bus.stop()  # what begins from now on would meet plugins that have shut down
+        _wait_for_work(generations, timeout - _FAREWELL)
+        timeout = max(_LEAST, timeout - (time.monotonic() - begun))
         self._disposer.hurry()
         self._disposer.dispose(
-            [live[key] for key in order],
+            list(generations),
             timeout=timeout,
             drain_timeout=0,
             on_done=lambda _step, _troubles: None,
@@ -345,3 +353,12 @@ class PluginHost:
                 plugin=None,
             )
         return Pipeline([*built_in_validators(), *own])
+
+
+def _wait_for_work(generations: list[Generation], timeout: float) -> None:
+    """Lets listeners, commands and calls end that are inside, in about `timeout` seconds."""
+    hold = hold_all(generations)
+    try:
+        wait_drained(hold, generations, drain_timeout=timeout, wait_limit=timeout)
+    finally:
+        release(hold, generations, replaced=False)

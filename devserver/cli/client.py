@@ -80,8 +80,8 @@ class ServerClient:
 
     def read(self, path: str, **query: str) -> Any:
         """The document at an API path, which begins with `/`."""
-        answer = self.call("GET", path, query=query, timeout=READ_TIMEOUT)
-        return answer.document
+        named = query.get("plugin", "")
+        return self.call("GET", path, query=query, timeout=READ_TIMEOUT, plugin=named).document
 
     def reload(
         self, name: str, *, force: bool = False, canary: Mapping[str, str] | None = None

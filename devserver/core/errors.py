@@ -10,12 +10,15 @@ if TYPE_CHECKING:
 
 
 class DevServerError(Exception):
-    """A failure that is told to the user as a fact and, in `hint`, the next step."""
+    """A failure that is told to the user as a fact and, in `hint`, the next step; tracebacks have
+    both."""
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        if hint:
+            self.add_note(f"hint: {hint}")
 
 
 class ProjectNotFound(DevServerError):

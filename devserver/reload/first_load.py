@@ -51,13 +51,14 @@ class FirstLoad:
             self._recorder.notice("error", text, hint=problem.hint)
         readings = self._wanted({k: self._catalog.read(k) for k in self._catalog.discover()})
         readings = self._lazy.register(readings)
-        refused = load_each(
-            readings,
-            catalog=self._catalog,
-            attempts=self._attempts,
-            recorder=self._recorder,
-            settings=self._settings(),
-        )
+        with self._system.bus.gathering():
+            refused = load_each(
+                readings,
+                catalog=self._catalog,
+                attempts=self._attempts,
+                recorder=self._recorder,
+                settings=self._settings(),
+            )
         self._pending.refuse(refused)
         self._system.registry.publish(edges=self._catalog.edges())
         records = self._system.registry.view.plugins.values()

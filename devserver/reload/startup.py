@@ -18,6 +18,7 @@ from devserver.reload.progress import Ended
 from devserver.reload.recorder import Cause, Recorder
 from devserver.reload.steps import Stopwatch
 from devserver.runtime.modules import NOT_ACTIVE
+from devserver.runtime.services import NOT_PROVIDED
 
 
 def load_each(
@@ -42,8 +43,9 @@ def load_each(
 
 
 class _Start:
-    """One start. What only misses another plugin is tried again as long as that may help: nobody
-    sees from outside which plugin a computed import name stands for."""
+    """One start. What only misses another plugin, or a service of one, is tried again as long as
+    that may help: nobody sees from outside which plugin a computed import name stands for, and
+    who asks for a service need not depend on who provides it."""
 
     def __init__(
         self,
@@ -151,7 +153,9 @@ class _Start:
 
 def _only_misses_others(attempt: Attempt) -> bool:
     errors = [d for d in attempt.diagnostics if d.is_error]
-    return bool(errors) and all(d.code == "DEP006" or NOT_ACTIVE in d.message for d in errors)
+    return bool(errors) and all(
+        d.code == "DEP006" or NOT_ACTIVE in d.message or NOT_PROVIDED in d.message for d in errors
+    )
 
 
 def _refusal(key: str, found: tuple[Diagnostic, ...]) -> Attempt:

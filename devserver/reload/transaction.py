@@ -220,7 +220,8 @@ class Transaction:
             if answer:
                 custom[generation.key] = answer["value"]
                 generation.persistent = answer
-        self._progress.snapshot = self._limited("snapshot", Snapshot, replaced, custom)
+        events = self._system.bus.waiting_for([g.key for g in replaced])
+        self._progress.snapshot = self._limited("snapshot", Snapshot, replaced, custom, events)
         self._progress.notes += self._progress.snapshot.notes
 
     def _activate(self) -> None:

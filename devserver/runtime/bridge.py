@@ -12,15 +12,17 @@ from types import MappingProxyType
 from typing import Any
 
 from devserver.core.lifecycle import PluginStatus
-from devserver.runtime.events import EventBus, check_topic
+from devserver.runtime.events import EventBus
 from devserver.runtime.gate import Flight
 from devserver.runtime.generation import Command, Generation, Subscription
 from devserver.runtime.loop import PluginLoop
 from devserver.runtime.own_values import OwnValues
 from devserver.runtime.patches import PatchBoard
 from devserver.runtime.registry import Registry
-from devserver.runtime.services import ServiceDirectory, ServiceProxy, specifier
+from devserver.runtime.service_proxy import ServiceProxy
+from devserver.runtime.services import ServiceDirectory, check_name, specifier
 from devserver.runtime.tasks import Pause, TaskHandle
+from devserver.runtime.topics import check_subscription, check_topic
 from devserver.runtime.work_database import PluginDatabase, current_connection
 
 ErrorReport = Callable[[str, str, BaseException], Any]
@@ -215,7 +217,7 @@ class GenerationHost:
         self._when_live(lambda: self._bus.publish(topic, data, key))
 
     def subscribe(self, topic: str, listener: Callable[..., Any]) -> None:
-        check_topic(topic)
+        check_subscription(topic, listener)
         subscription = Subscription(topic, listener)
         with self._lock:
             self._generation.subscriptions = (*self._generation.subscriptions, subscription)
@@ -228,11 +230,13 @@ class GenerationHost:
             )
 
     def register_service(self, name: str, provided: Any, version: str) -> None:
+        check_name(name, version)
         self._services.refuse_second(name, self._generation.key)
         self._generation.service_versions[name] = version
         self._generation.services[name] = provided
 
     def get_service(self, name: str, version: str) -> Any:
+        check_name(name, version)
         wanted = specifier(version)
         if name not in self._generation.services:
             self._services.provider(name, wanted)

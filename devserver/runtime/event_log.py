@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, OrderedDict
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -15,6 +16,9 @@ from devserver.sdk.context import Event
 
 _NODES, _CHARACTERS = 200, 4_000
 """How much of an event's data is kept."""
+_TOPICS = 1_000
+"""How many topics of all plugins are counted by themselves; topics may be made of numbers."""
+OTHER = "(other topics)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +70,10 @@ class EventLog:
             "data": data,
         }
         with self._lock:
-            self._published[event.plugin, event.topic] += 1
+            counted = (event.plugin, event.topic)
+            if len(self._published) >= _TOPICS and counted not in self._published:
+                counted = (event.plugin, OTHER)
+            self._published[counted] += 1
             self._entries[event.id] = _Entry(event=shown, expected=listeners)
             while len(self._entries) > self._capacity:
                 self._entries.popitem(last=False)
@@ -102,7 +109,8 @@ class EventLog:
             return [_told(entry) for entry in islice(found, limit)]
 
     def topics(self, plugin: str) -> dict[str, int]:
-        """How often a plugin (its key) has published each topic."""
+        """How often a plugin (its key) has published each topic; those beyond the first thousand
+        are counted together."""
         with self._lock:
             return {t: n for (p, t), n in sorted(self._published.items()) if p == plugin}
 
@@ -112,9 +120,9 @@ class EventLog:
             return dict(self._results)
 
 
-def readable(data: Any) -> Any:
-    """The data of an event as JSON, cut where it is long."""
-    return Readable(nodes=_NODES, characters=_CHARACTERS).of(data)
+def readable(data: Any, secrets: Collection[str] = ()) -> Any:
+    """The data of an event as JSON, cut where it is long; `secrets` do not appear."""
+    return Readable(secrets, nodes=_NODES, characters=_CHARACTERS).of(data)
 
 
 def _parties(entry: _Entry) -> set[str]:

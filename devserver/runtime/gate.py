@@ -132,6 +132,19 @@ class Hold:
         generation = flight.generation
         return id(generation) in self._covered and flight.id in generation.flights
 
+    def find_work_for(self, work: Flight, view: SystemView) -> Flight | None:
+        """What is waited for before the release and cannot end unless `work` goes on: itself with
+        what it is part of, or else a part of it (a generator of a service that it iterates over)
+        in the generations that `view` has. None where nobody waits for anything of it."""
+        chain = list(work.chain())
+        if any(map(self.waits_for, chain)):
+            return work
+        held = (r.generation for r in view.plugins.values())
+        inside = [
+            f for g in held if g is not None and g.hold is self for f in [*g.flights.values()]
+        ]
+        return next((f for f in inside if any(part in chain for part in f.chain())), None)
+
     def wait(self, limit: float) -> bool:
         """Waits for the release; False when `limit` seconds did not suffice."""
         with self.condition:
@@ -177,22 +190,25 @@ class Gate:
         """
         outer = CURRENT.get()
         pinned = outer is not None and any(f.keeps_view for f in outer.chain())
+        kept = own = outer.seen() if pinned and outer is not None else None
+        # `kept` is the view that it is pinned to, `own` the same where `outer` has it already.
         while True:
-            kept = outer.seen() if pinned and outer is not None else None
             view = kept or self._registry.view
             generation = find_in_company(outer, name) or found_by(view, name)
             if generation is None and self._loads(normalise(name), outer):
                 continue
             if generation is None:
                 raise PluginUnavailable(f"plugin {normalise(name)!r} has nothing that serves")
-            flight = Flight(label, None if kept else view, generation, outer)
+            flight = Flight(label, None if own else view, generation, outer)
             generation.flights[flight.id] = flight
             hold = generation.hold
             if hold is None or pinned or never_hold or not self._may_hold():
                 return flight
             self.leave(flight)
-            pinned = outer is not None and any(map(hold.waits_for, outer.chain()))
-            if not pinned and not hold.wait(self.wait_limit):
+            part = None if outer is None else hold.find_work_for(outer, view)
+            if part is not None and outer is not None:
+                pinned, kept, own = True, part.seen(), outer.seen() if part is outer else None
+            elif not hold.wait(self.wait_limit):
                 raise PluginUnavailable(
                     f"plugin {normalise(name)!r} is still being reloaded", hint="try again"
                 )

@@ -68,15 +68,17 @@ class HookRunner:
         plugin: str,
         hook: str,
         timeout: float,
+        slack: float = 0.0,
         context: contextvars.Context | None = None,
     ) -> Any:
-        """What the hook returns; an awaitable is awaited on the plugin loop.
+        """What the hook returns; an awaitable is awaited on the plugin loop. It gets `slack`
+        seconds more than the `timeout` that is told.
 
         Raises PluginHookFailed: `__cause__` is what the plugin raised; for a hang its traceback
         is where the hook was. The time at a debugger's prompt does not count.
         """
         context = context or contextvars.copy_context()
-        patience = _Patience(timeout, self._gives_up)
+        patience = _Patience(timeout, self._gives_up, slack=slack)
         if not is_coroutine_function(function):
             given = (function, *arguments)
             answer = self._call_plain(answer_of, given, plugin, hook, patience, context)
@@ -183,8 +185,10 @@ class _Patience:
     """Waits for a call, `timeout` seconds at most (infinite: for ever), or until something newer
     is to be done."""
 
-    def __init__(self, timeout: float, gives_up: Callable[[], bool]) -> None:
-        self._timeout = timeout
+    def __init__(self, timeout: float, gives_up: Callable[[], bool], *, slack: float = 0.0) -> None:
+        self._told = timeout
+        self._slack = slack
+        self._timeout = timeout + slack
         self._gives_up = gives_up
         self._waited = 0.0
         self._gave_up = False
@@ -208,15 +212,13 @@ class _Patience:
 
     def again(self) -> _Patience:
         """As much of it as there was at the beginning."""
-        return _Patience(self._timeout, self._gives_up)
+        return _Patience(self._told, self._gives_up, slack=self._slack)
 
     def told(self) -> str:
         if self._gave_up:
             return f"was given up after {self._waited:.1f} s, for something newer"
         return (
-            "was ended"
-            if math.isinf(self._timeout)
-            else f"did not finish within {self._timeout:g} s"
+            "was ended" if math.isinf(self._timeout) else f"did not finish within {self._told:g} s"
         )
 
 

@@ -33,8 +33,10 @@ class LimitedWork:
         plugin: str,
         label: str,
         timeout: float,
+        slack: float = 0.0,
     ) -> Any:
-        """What the function gives; an awaitable is awaited.
+        """What the function gives; an awaitable is awaited. It gets `slack` seconds more than the
+        `timeout` that is told.
 
         Raises PluginHookFailed, whose `__cause__` is what was raised or where it hung, and
         DatabaseUnavailable or CommitFailed when what it wrote is lost.
@@ -43,7 +45,11 @@ class LimitedWork:
         token = SCOPE.set(scope)
         try:
             answer = self._hooks.call(
-                _begin, function, arguments, plugin=plugin, hook=label, timeout=timeout
+                *(_begin, function, arguments),
+                plugin=plugin,
+                hook=label,
+                timeout=timeout,
+                slack=slack,
             )
         except BaseException:  # whatever ends the work, its transaction ends with it
             if not self._hooks.is_stuck():  # else a thread may be using the connection this moment

@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import Response, json, request
 
-from devserver.core.errors import PermissionDenied, PluginUnavailable
+from devserver.core.errors import DevServerError, PermissionDenied, PluginUnavailable
 
 ErrorSink = Callable[[BaseException], str]
 """Is told what plugin code raised; gives the traceback as text."""
@@ -105,7 +105,13 @@ class Failures:
         return plain_error(
             500,
             self._mask(f"{type(error).__name__}: {safe_str(error)}"),
-            hint="the traceback is in the terminal and below",
+            hint=hint_on(error),
             accept=accept,
             details=self._mask(trace),
         )
+
+
+def hint_on(error: Exception) -> str:
+    """The next step after what a view raised."""
+    told = error.hint if isinstance(error, DevServerError) else None
+    return told or "the traceback is in the terminal and below"

@@ -1,21 +1,32 @@
-"""Calls that go on after they returned: coroutines and generators that a service gave."""
+"""Calls that go on after they returned: coroutines, generators and context managers made of
+generators, which a service gave."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    contextmanager,
+)
 from typing import Any
 
 from devserver.runtime.gate import CURRENT, Flight
 
 
 def prolonged(answer: Any, flight: Flight, leave: Callable[[], None]) -> Prolonged | None:
-    """What stands for a coroutine or generator: it runs as `flight` and calls `leave()` at its
-    end. None for anything else.
+    """What stands for a coroutine, a generator, or what `contextmanager` makes of one: it runs as
+    `flight` and calls `leave()` at its end. None for anything else.
 
-    Futures are work that the provider began by itself, and what can be entered with `async with`
-    is more than a call: both are left as they are.
+    Futures are work that the provider began by itself, and other things that can be entered are
+    more than a call (a file, a lock, a session): they are left as they are.
     """
+    if isinstance(answer, _CONTEXT):
+        return ProlongedContext(answer, flight, leave)
+    if isinstance(answer, _ASYNC_CONTEXT):
+        return ProlongedAsyncContext(answer, flight, leave)
     if isinstance(answer, AsyncGenerator):
         return ProlongedAsyncGenerator(answer, flight, leave)
     if isinstance(answer, Awaitable) or inspect.isawaitable(answer):
@@ -160,16 +171,64 @@ class ProlongedAsyncGenerator(Prolonged, AsyncGenerator[Any, Any]):
             self._end()
 
 
-class _Part(Coroutine[Any, Any, Any]):
-    """One part of an asynchronous generator on its way."""
+class ProlongedContext(Prolonged, AbstractContextManager[Any]):
+    """A call around a `with` block, which is the consumer's."""
 
-    def __init__(self, whole: ProlongedAsyncGenerator, part: Any) -> None:
+    may_stream = True
+
+    def __init__(self, manager: Any, flight: Flight, leave: Callable[[], None]) -> None:
+        self._manager = manager
+        super().__init__(flight, leave)
+
+    def __enter__(self) -> Any:
+        return self.step(self._manager.__enter__)
+
+    def __exit__(self, *error: Any) -> Any:
+        try:
+            return self.step(self._manager.__exit__, *error)
+        finally:
+            self._end()
+
+    def __call__(self, function: Callable[..., Any]) -> Any:
+        """As a decorator, which makes a manager for each call."""
+        self._end()
+        return self._manager(function)
+
+
+class ProlongedAsyncContext(Prolonged, AbstractAsyncContextManager[Any]):
+    """A call around an `async with` block, which is the consumer's."""
+
+    may_stream = True
+
+    def __init__(self, manager: Any, flight: Flight, leave: Callable[[], None]) -> None:
+        self._manager = manager
+        super().__init__(flight, leave)
+
+    async def __aenter__(self) -> Any:
+        return await _Part(self, self._manager.__aenter__())
+
+    async def __aexit__(self, *error: Any) -> Any:
+        try:
+            return await _Part(self, self._manager.__aexit__(*error))
+        finally:
+            self._end()
+
+    def __call__(self, function: Callable[..., Any]) -> Any:
+        """As a decorator, which makes a manager for each call."""
+        self._end()
+        return self._manager(function)
+
+
+class _Part(Coroutine[Any, Any, Any]):
+    """One part of something asynchronous on its way."""
+
+    def __init__(self, whole: Prolonged, part: Any) -> None:
         self._whole = whole
         self._part = part
 
     @property
     def awaited(self) -> Any:
-        """What the generator gave."""
+        """What is on its way."""
         return self._part
 
     def send(self, value: Any, /) -> Any:
@@ -212,3 +271,17 @@ class _Awaited(Generator[Any, Any, Any]):
 
 def _nothing() -> None:
     """A plain iterator has nothing to close."""
+
+
+@contextmanager
+def _for_a_while() -> Generator[None, None, None]:
+    yield
+
+
+@asynccontextmanager
+async def _for_a_while_async() -> AsyncGenerator[None, None]:
+    yield
+
+
+# The standard library has no public names for what its decorators give.
+_CONTEXT, _ASYNC_CONTEXT = type(_for_a_while()), type(_for_a_while_async())

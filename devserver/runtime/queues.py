@@ -1,5 +1,5 @@
-"""What waits in queues that are handed on as they are: their contents become instances of the
-new classes, too, once the new generation is live."""
+"""What waits in queues that are handed on as they are: their contents become instances of the new
+classes, too, once the new generation is live."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, MutableSequence, Sequence
 from typing import Any
 
 from devserver.runtime.kinds import is_a
+from devserver.runtime.waiting_events import WaitingEvents
 
 _PATIENCE = 1.0
 """Seconds that a queue's lock is waited for; it is held for moments only."""
@@ -34,6 +35,9 @@ def exchange(waiting: Any, before: Sequence[Any], after: Sequence[Any]) -> None:
     pairs = zip(before, after, strict=True)
     replaced = {id(old): (old, new) for old, new in pairs if old is not new}
     if not replaced:
+        return
+    if isinstance(waiting, WaitingEvents):
+        waiting.exchange(replaced)
         return
     if not isinstance(waiting, asyncio.Queue):
         if waiting.mutex.acquire(timeout=_PATIENCE):

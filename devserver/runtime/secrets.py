@@ -20,6 +20,7 @@ class Secrets:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._texts: dict[str, frozenset[str]] = {}
+        self._all: frozenset[str] = frozenset()
 
     def learn(self, plugin: str, config: Mapping[str, Any], manifest: Manifest) -> None:
         """`plugin` (normalised) has been configured so."""
@@ -28,10 +29,15 @@ class Secrets:
         if not found <= known:
             with self._lock:
                 self._texts[plugin] = self._texts.get(plugin, frozenset()) | found
+                self._all |= found
 
     def of(self, plugins: Iterable[str]) -> frozenset[str]:
         """The values of these plugins (normalised), as texts."""
         return frozenset().union(*(self._texts.get(plugin, frozenset()) for plugin in plugins))
+
+    def all(self) -> frozenset[str]:
+        """The values of every plugin, as texts."""
+        return self._all
 
     def mask(self, plugin: str, text: str) -> str:
         """A text about a plugin without its secrets."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -19,6 +19,7 @@ from devserver.runtime.registry import PluginRecord, Registry, SystemView
 
 ANY = SpecifierSet()
 """Every version will do."""
+NOT_PROVIDED = "no active plugin provides the service"
 
 
 class ServiceDirectory:
@@ -55,9 +56,7 @@ class ServiceDirectory:
         for key, record in self._registry.view.plugins.items():
             if record.awaits_use and name in record.manifest.services:
                 return key
-        raise ServiceNotFound(
-            f"no active plugin provides the service {name!r}", hint=self._hint(name)
-        )
+        raise ServiceNotFound(f"{NOT_PROVIDED} {name!r}", hint=self._hint(name))
 
     def refuse_second(self, name: str, key: str) -> None:
         """Raises DevServerError when another plugin provides a service of that name already."""
@@ -112,7 +111,7 @@ class ServiceDirectory:
         if name in flight.generation.services:
             return flight
         self._gate.leave(flight)
-        raise ServiceNotFound(f"the service {name!r} is no longer provided")
+        raise ServiceNotFound(f"the service {name!r} is no longer provided", hint=self._hint(name))
 
     def _hint(self, name: str) -> str:
         could = self.could_provide(name)
@@ -132,6 +131,22 @@ def _all_services(view: SystemView) -> set[str]:
         if record.generation is not None
         for name in record.generation.services
     }
+
+
+def check_name(name: object, version: object) -> None:
+    """Raises TypeError, which says what to do, for a name that is no text or empty, and for a
+    version that is no text."""
+    if not isinstance(name, str) or not name:
+        given = "an empty one" if isinstance(name, str) else type(name).__name__
+        raise TypeError(
+            f"the name of a service is a text such as 'users.repository', not {given}: "
+            "give the name first, the object behind it"
+        )
+    if not isinstance(version, str):
+        raise TypeError(
+            f"the version of the service {name!r} is a text such as '1.2', "
+            f"not {type(version).__name__}"
+        )
 
 
 def specifier(version: str) -> SpecifierSet:
@@ -178,73 +193,3 @@ def _way_to(record: PluginRecord) -> str:
     if record.generation is None:
         return f"the plugin {record.name!r} provides it once it is loaded: depend on it"
     return f"the plugin {record.name!r} could provide it, but has not registered it"
-
-
-class ServiceProxy:
-    """Stands for a service; every use reaches the provider's live generation.
-
-    Attributes that are callable come as proxies too, so a method kept by a consumer follows a
-    reload as well.
-    """
-
-    __slots__ = ("_directory", "_name", "_path", "_wanted")
-
-    def __init__(
-        self,
-        directory: ServiceDirectory,
-        name: str,
-        path: tuple[str, ...] = (),
-        *,
-        wanted: SpecifierSet = ANY,
-    ) -> None:
-        object.__setattr__(self, "_wanted", wanted)
-        object.__setattr__(self, "_directory", directory)
-        object.__setattr__(self, "_name", name)
-        object.__setattr__(self, "_path", path)
-
-    def _use(self, use: Callable[[Any], Any]) -> Any:
-        def on_target(provided: Any) -> Any:
-            for attribute in self._path:
-                provided = getattr(provided, attribute)
-            return use(provided)
-
-        return self._directory.call(self._name, on_target, self._wanted)
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self._use(lambda target: target(*args, **kwargs))
-
-    def __getattr__(self, attribute: str) -> Any:
-        if attribute.startswith("__") and attribute.endswith("__"):
-            raise AttributeError(attribute)
-        value = self._use(lambda target: getattr(target, attribute))
-        if callable(value):
-            path = (*self._path, attribute)
-            return ServiceProxy(self._directory, self._name, path, wanted=self._wanted)
-        return value
-
-    def __setattr__(self, attribute: str, value: Any) -> None:
-        self._use(lambda target: setattr(target, attribute, value))
-
-    def __getitem__(self, key: Any) -> Any:
-        return self._use(lambda target: target[key])
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        self._use(lambda target: target.__setitem__(key, value))
-
-    def __contains__(self, item: Any) -> bool:
-        return bool(self._use(lambda target: item in target))
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self._use(list))
-
-    def __len__(self) -> int:
-        return int(self._use(len))
-
-    def __bool__(self) -> bool:
-        return True
-
-    def __reduce__(self) -> Any:
-        raise TypeError("a service proxy belongs to its host and passes by reference")
-
-    def __repr__(self) -> str:
-        return f"<service {'.'.join((self._name, *self._path))}>"

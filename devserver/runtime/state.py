@@ -6,7 +6,7 @@ import sys
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from devserver.core.merge import GLOBAL, Change, changed_since, goes_on
 from devserver.runtime.attributes import (
@@ -26,6 +26,7 @@ from devserver.runtime.persistent import find_home, names_of
 from devserver.runtime.queues import contents_of, exchange, queues_in
 from devserver.runtime.restoring import CUSTOM, AsItIs, Dumped, Place, Restored, Restoring
 from devserver.runtime.undisturbed import unhurried
+from devserver.runtime.waiting_events import Search, WaitingEvents
 
 __all__ = ["Kept", "Restored", "Snapshot", "Taking"]
 
@@ -42,6 +43,8 @@ class Kept:
     version: str = ""
 
 
+AnyCapture = TypeVar("AnyCapture", bound=Capture)
+
 _TRIES = 3
 _AT_CONSTRUCTION = frozenset(("host",))
 """The parts of a generation that are there before its plugin is."""
@@ -50,9 +53,15 @@ _AT_CONSTRUCTION = frozenset(("host",))
 class Snapshot:
     """The run-time state of all generations of a transaction. All values are in one pickle, so
     objects that plugins share stay shared. `custom` maps plugins to what get_persistent_state()
-    gave."""
+    gave, `events` are what they have not heard yet."""
 
-    def __init__(self, generations: Sequence[Generation], custom: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        generations: Sequence[Generation],
+        custom: Mapping[str, Any],
+        events: WaitingEvents | None = None,
+    ) -> None:
+        self._events = events
         self._plugins = tuple(g.key for g in generations)
         self._kinds = {g.key: type(g.plugin) for g in generations}
         self._substitutes = substitutes_of(generations)
@@ -83,7 +92,7 @@ class Snapshot:
         fresh = {n: v for n, v in state.items() if n not in baseline.sticky}
         current = fingerprints(generation, fresh, baseline.fingerprints)
         changes = changed_since(baseline.fingerprints, state, current)
-        capture = self._new_capture()
+        capture = self._new_capture(Capture)
         changed = set()
         for name, change in changes.items():
             value = state[name]
@@ -165,6 +174,9 @@ class Snapshot:
             rest = {p: v for p, v in values.items() if p not in ready}
             content, capture = self._copied(early, rest, [], watched=watched)
         waiting = [(q, contents_of(q)) for q in queues_in(capture.passed)]
+        if self._events is not None:
+            search = self._new_capture(Search, deferred=True)
+            waiting.append((self._events, search.among(self._events.contents())))
         if any(items for _, items in waiting):
             # A queue that waits in a queue keeps what it holds.
             contents = [items for _, items in waiting]
@@ -178,19 +190,21 @@ class Snapshot:
         return Dumped(content, capture, frozenset(early))
 
     def _copied(self, *parts: Any, watched: Collection[int] = ()) -> tuple[bytes, Capture]:
-        capture = self._new_capture(watched=watched)
+        capture = self._new_capture(Capture, watched=watched)
         try:
             return capture.dump(*parts), capture
         except RuntimeError:  # too deep, or a thread of the plugin changed it meanwhile
             with unhurried():
                 for _ in range(_TRIES):
-                    capture = self._new_capture(deferred=True, watched=watched)
+                    capture = self._new_capture(Capture, deferred=True, watched=watched)
                     with suppress(RuntimeError):
                         return capture.dump(*parts), capture
             raise
 
-    def _new_capture(self, *, deferred: bool = False, watched: Collection[int] = ()) -> Capture:
-        return Capture(
+    def _new_capture(
+        self, kind: type[AnyCapture], *, deferred: bool = False, watched: Collection[int] = ()
+    ) -> AnyCapture:
+        return kind(
             self._substitutes,
             plugins=self._plugins,
             find_module=self._find_module,

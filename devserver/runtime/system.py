@@ -50,7 +50,9 @@ class PluginSystem:
         self.database: PluginDatabase = nothing
         self.schema: PluginSchema = nothing
         self.services = ServiceDirectory(self.registry, self.gate)
-        self.bus = EventBus(self.registry, self.gate, self.loop, on_error=self.report)
+        self.bus = EventBus(
+            self.registry, self.gate, self.loop, secrets=self.secrets, on_error=self.report
+        )
         self.code = CodeCache(project.cache)
         self.live = LiveGenerations()
         self.patches = PatchBoard()

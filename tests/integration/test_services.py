@@ -214,3 +214,124 @@ def test_a_thread_that_a_request_waits_for_is_never_held(
         assert in_flight.result(20) == {"told": 1}
         assert reload.result(20).success
     assert lab.json("/shop/pool") == {"told": 2}
+
+
+ENTERED = """
+    def on_load(self, ctx):
+        ctx.services.register("feed", self)
+
+    def shutdown(self):
+        Users.open = False
+
+    open = True
+
+    def rows(self):
+        for number in range(2):
+            yield number
+
+    @contextlib.contextmanager
+    def entered(self):
+        yield f"{VERSION}:{Users.open}"
+        self.told.append(f"{VERSION}:{Users.open}")
+
+    @contextlib.asynccontextmanager
+    async def entered_async(self):
+        with self.entered() as told:
+            yield told
+
+    def mark(self, row):
+        return f"{VERSION}:{row}"
+"""
+USES = """
+    def wait():
+        entered, go_on = __import__("builtins").test_gates
+        entered.set()
+        go_on.wait(20)
+
+    @router.get("/loop")
+    def loop():
+        told = []
+        feed = self.get_service("feed")
+        for row in feed.rows():
+            wait()
+            told.append(feed.mark(row))
+        return {"told": told}
+
+    @router.get("/with")
+    def entered():
+        with self.get_service("feed").entered() as told:
+            wait()
+            return {"told": [told, self.get_service("feed").mark(0)]}
+
+    @router.get("/async_with")
+    async def entered_async():
+        async with self.get_service("feed").entered_async() as told:
+            await asyncio.to_thread(wait)
+            return {"told": [told, self.get_service("feed").mark(0)]}
+
+    @router.get("/later")
+    def later():
+        entered, go_on = __import__("builtins").test_gates
+        entered.set()
+        go_on.wait(20)
+        go_on.clear()
+        return loop()
+"""
+
+
+def using(version: int) -> str:
+    top = "import contextlib"
+    return plugin("users", version, top=top, init="self.told = []", body=ENTERED)
+
+
+@pytest.mark.parametrize(
+    ("route", "told"),
+    [
+        ("loop", ["1:0", "1:1"]),
+        ("with", ["1:True", "1:0"]),
+        ("async_with", ["1:True", "1:0"]),
+    ],
+)
+def test_what_a_consumer_does_with_a_prolonged_call_may_call_the_provider_again(
+    lab: Lab, gates: tuple[threading.Event, threading.Event], route: str, told: list[str]
+) -> None:
+    lab.settings("reload:\n  timeout: 10\n")
+    lab.write("users", using(1))
+    lab.write("shop", plugin("shop", top="import asyncio", routes=USES))
+    lab.start()
+    entered, go_on = gates
+    with ThreadPoolExecutor(2) as pool:
+        in_flight = pool.submit(lab.json, f"/shop/{route}")
+        assert entered.wait(10)
+        reload = pool.submit(lab.save, ("users", using(2)))
+        wait_for(lambda: lab.generation("users").hold is not None, "the hold")
+        assert not reload.done()
+        go_on.set()
+        assert in_flight.result(20) == {"told": told}
+        outcome = reload.result(20)
+        assert outcome.success, outcome.error
+    wait_for(lambda: lab.live("users") == [2], "the end of g1")
+    if route != "loop":
+        assert lab.generation("users").plugin.told == ["1:True"]
+
+
+def test_it_sees_the_provider_that_the_call_began_on(
+    lab: Lab, gates: tuple[threading.Event, threading.Event]
+) -> None:
+    lab.settings("reload:\n  timeout: 10\n")
+    lab.write("users", using(1))
+    lab.write("shop", plugin("shop", top="import asyncio", routes=USES))
+    lab.start()
+    entered, go_on = gates
+    with ThreadPoolExecutor(2) as pool:
+        in_flight = pool.submit(lab.json, "/shop/later")
+        assert entered.wait(10)
+        assert lab.save(("users", using(2))).success
+        entered.clear()
+        go_on.set()
+        assert entered.wait(10)
+        reload = pool.submit(lab.save, ("users", using(3)))
+        wait_for(lambda: lab.generation("users").hold is not None, "the hold")
+        go_on.set()
+        assert in_flight.result(20) == {"told": ["2:0", "2:1"]}
+        assert reload.result(20).success

@@ -80,7 +80,7 @@ def test_one_that_hangs_is_interrupted_told_and_goes_on_with_the_next(lab: Lab) 
     (entry,) = (e for e in lab.running.system.bus.log.recent() if e["data"] == 0)
     told = {d["listener"].rpartition(".")[2]: d for d in entry["deliveries"]}
     assert (told["first"]["result"], told["second"]["result"]) == ("hung", "delivered")
-    assert "did not finish within 1 s" in told["first"]["error"]
+    assert "did not finish within 0.5 s" in told["first"]["error"]
 
 
 @pytest.mark.parametrize("error", ["ValueError('boom')", "SystemExit(3)", "KeyboardInterrupt()"])

@@ -88,6 +88,20 @@ def test_a_missing_service_names_who_could_provide_it(lab: Lab) -> None:
     assert lab.generation("shop").plugin.get_service("users.version")() == 1
 
 
+def test_a_request_that_misses_a_service_says_who_could_provide_it(
+    lab: Lab, caplog: pytest.LogCaptureFixture
+) -> None:
+    lab.write("users", users(1))
+    lab.write("shop", plugin("shop", routes=ASKING.replace("/version", "/ask")))
+    lab.start()
+    lab.running.control.disable("users")
+    way = "the plugin 'users' would provide it, but is disabled: `sysctl plugins enable users`"
+    answer = lab.get("/shop/ask")
+    assert (answer.status_code, answer.json["hint"]) == (500, way)
+    assert answer.json["traceback"].endswith(f"'users.version'\nhint: {way}")
+    assert f"hint: {way}" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("body", "told"),
     [
@@ -103,6 +117,22 @@ def test_a_provider_that_failed_or_does_not_provide_is_told_apart(
     lab.write("shop", plugin("shop"))
     lab.start()
     assert told in str(missing(lab).hint)
+
+
+def test_at_the_start_who_asks_for_a_service_is_tried_again_once_it_is_there(lab: Lab) -> None:
+    asking = """
+        def on_load(self, ctx):
+            self.told = ctx.services.get("users.version")()
+    """
+    lab.settings("safety:\n  max_reload_attempts: 1\n")
+    lab.write("users", users(1))
+    for name in ("asking", "zealous"):
+        lab.write(name, plugin(name, body=asking))
+    lab.write("missing", plugin("missing", body=asking.replace("users.", "nobody.")))
+    lab.start()
+    assert lab.generation("asking").plugin.told == lab.generation("zealous").plugin.told == 1
+    failed = [o.plugin for o in lab.running.journal.outcomes() if not o.success]
+    assert failed == ["missing"]
 
 
 def test_a_declared_service_is_known_without_its_text(lab: Lab) -> None:

@@ -67,3 +67,10 @@ def test_follow_goes_on_from_the_last_one_as_ndjson(
     assert code == 130
     assert [json.loads(line)["id"] for line in out.splitlines()] == [7, 8, 9]
     assert api.asked("/api/events/recent")[1].query["after"] == "7"
+
+
+def test_a_plugin_that_is_not_there_is_named(api: FakeApi, sysctl: Sysctl) -> None:
+    api.answers["GET /api/events/recent"] = (404, {"error": "Plugin not found"})
+    code, _, err = sysctl("plugins", "events", "nobody")
+    assert code == 3
+    assert "no plugin named 'nobody'" in err
