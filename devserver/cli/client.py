@@ -57,8 +57,8 @@ class ServerClient:
     def find(cls, project: Project) -> ServerClient | None:
         """The client of the project's server; None when none runs, also where a file of a
         server that is dead was left behind."""
-        record = _read_record(project)
-        if record is None or not _is_alive(record["pid"]):
+        record = read_record(project)
+        if record is None or not is_alive(record["pid"]):
             return None
         client = cls(
             project,
@@ -279,7 +279,7 @@ def _place(plugin: str) -> str:
     return f"/api/plugins/{plugin}"
 
 
-def _read_record(project: Project) -> dict[str, Any] | None:
+def read_record(project: Project) -> dict[str, Any] | None:
     """server.json; None where there is none, or a writer died in the middle of it."""
     try:
         record = json.loads(project.server_file.read_bytes())
@@ -296,7 +296,8 @@ def _read_record(project: Project) -> dict[str, Any] | None:
     return record if all(isinstance(record.get(k), t) for k, t in known.items()) else None
 
 
-def _is_alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Whether a process of that number exists."""
     if pid <= 0:
         return False
     try:
