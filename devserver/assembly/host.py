@@ -254,6 +254,7 @@ class PluginHost:
         self._hooks.close()
         self._health_watch.stop()
         self._probe.stop()
+        self.control.inspection.close()
         self._loop_watch.stop()
         self.leaks.stop()
         self.journal.wake()

@@ -20,6 +20,8 @@ READ_TIMEOUT = 10.0
 """Seconds for an answer that is at hand."""
 WORK_TIMEOUT = 600.0
 """Seconds for an answer that waits for plugin code: hooks, drains, commands."""
+_LOOK_TIMEOUT = 60.0
+"""Seconds for a collection of garbage, and for the capture of a plugin's state."""
 _WILDCARDS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
@@ -177,6 +179,12 @@ class ServerClient:
         """What a plugin's commands take: `[{name, help, parameters}]`."""
         path = f"{_place(plugin)}/commands"
         return list(self.call("GET", path, timeout=READ_TIMEOUT, plugin=plugin).document)
+
+    def inspection(self, name: str, *, look: bool) -> dict[str, Any]:
+        """What a plugin is doing now; with `look` garbage is collected first."""
+        path, query = f"{_place(name)}/debug", {"look": "true"} if look else {}
+        answer = self.call("GET", path, query=query, timeout=_LOOK_TIMEOUT, plugin=name)
+        return dict(answer.document)
 
     def of_plugin(self, name: str, what: str) -> dict[str, Any]:
         """`status`, `info` or `config` of a plugin."""

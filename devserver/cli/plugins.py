@@ -35,6 +35,7 @@ _SERVING = ("active", "reloading")
         "bisect": "devserver.cli.bisect:bisect",
         "canary": "devserver.cli.canary:canary",
         "config": "devserver.cli.configuration:config",
+        "debug": "devserver.cli.debugging.command:debug",
         "disable": "devserver.cli.switching:disable",
         "enable": "devserver.cli.switching:enable",
         "events": "devserver.cli.events:events",

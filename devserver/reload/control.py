@@ -22,6 +22,7 @@ from devserver.reload.api_parts import ApiParts
 from devserver.reload.canary_control import CanaryControl
 from devserver.reload.configurations import Configurations
 from devserver.reload.details import details_of, routes_of
+from devserver.reload.inspection import Inspection
 from devserver.reload.journal import Journal
 from devserver.reload.leaks import LeakWatch
 from devserver.reload.probe import HealthProbe
@@ -82,6 +83,7 @@ class Control:
         self.journal = journal
         self.events = system.bus.log
         self.rollbacks: Rollbacks | None = None
+        self.inspection = Inspection(system=system, leaks=leaks)
         self.canaries = CanaryControl(system=system, queue=queue, step_aside=self.step_aside)
         self.outside: Elsewhere | None = None
         self.configurations = configurations

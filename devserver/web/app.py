@@ -19,6 +19,7 @@ from devserver.web.encoding import JSON
 from devserver.web.errors import install_error_pages
 from devserver.web.gatekeeper import Gatekeeper, GateSettings
 from devserver.web.history import HistoryApi
+from devserver.web.inspection import InspectionApi
 from devserver.web.instances import Group, InstancesApi
 from devserver.web.messages import MessagesApi
 from devserver.web.metrics import Metrics
@@ -65,6 +66,7 @@ def create_web_app(
         ManagementApi(control=control),
         EventStream(control=control, stopping=stopping),
         MessagesApi(control=control),
+        InspectionApi(control=control),
         CanaryApi(control=control),
         Dashboard(control=control),
         ApiBrowser(control=control),

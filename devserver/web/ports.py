@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from devserver.core.outcome import Outcome
 from devserver.reload.canary_control import CanaryControl
 from devserver.reload.configurations import Configurations
+from devserver.reload.inspection import Inspection
 from devserver.reload.journal import Journal
 from devserver.reload.rollbacks import Rollbacks
 from devserver.runtime.api_document import ApiPart
@@ -32,6 +33,7 @@ class Control(Protocol):
     """What plugins published lately."""
     rollbacks: Rollbacks | None
     canaries: CanaryControl
+    inspection: Inspection
     configurations: Configurations
     started_at: float
     """Unix seconds."""

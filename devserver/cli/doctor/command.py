@@ -10,13 +10,11 @@ import click
 from devserver.cli.commands import Command, Invocation, examples, pass_invocation
 from devserver.cli.failures import ExitCode
 from devserver.cli.output import print_document
-from devserver.cli.text import count
 
 if TYPE_CHECKING:
-    from devserver.cli.doctor.findings import Finding
+    from devserver.cli.findings import Finding
     from devserver.runtime.project import Project
 
-_SIGNS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "error": ("✗", "bold red")}
 _Check = tuple[str, Callable[[], "Iterable[Finding]"]]
 
 
@@ -28,20 +26,19 @@ def doctor(invocation: Invocation) -> int:
     Works with and without a server; no plugin is executed. Exits with 1 when there are errors;
     warnings alone are no failure.
     """
+    from devserver.cli.findings import draw_findings, errors_in, findings_document
+
     found = list(_examined(invocation.project()))
-    levels = [str(f.level) for f in found]
-    errors, warnings = levels.count("error"), levels.count("warning")
     if invocation.as_json:
-        checks = [f.to_json() for f in found]
-        print_document({"ok": not errors, "errors": errors, "warnings": warnings, "checks": checks})
+        print_document(findings_document(found))
     else:
-        _draw(found, errors, warnings)
-    return ExitCode.FAILED if errors else ExitCode.OK
+        draw_findings(found)
+    return ExitCode.FAILED if errors_in(found) else ExitCode.OK
 
 
 def _examined(project: Project) -> Iterator[Finding]:
     """What every check says; one that cannot be made says why."""
-    from devserver.cli.doctor.findings import error
+    from devserver.cli.findings import error
     from devserver.core.errors import DevServerError
 
     for name, check in _checks(project):
@@ -75,18 +72,3 @@ def _checks(project: Project) -> Iterator[_Check]:
     yield "database", lambda: database.reachable(project)
     yield "migrations", lambda: database.migrations(project)
     yield "server", lambda: serving.server(project)
-
-
-def _draw(found: list[Finding], errors: int, warnings: int) -> None:
-    from devserver.cli.tables import draw_heading
-
-    width = max(len(f.check) for f in found)
-    for one in found:
-        sign, style = _SIGNS[one.level]
-        draw_heading((sign, style), f" {one.check:<{width}}  {one.message}")
-        if one.hint:
-            draw_heading((f"{'':<{width + 4}}→ {one.hint}", "dim"))
-    if errors or warnings:
-        draw_heading(f"{count(errors, 'error')}, {count(warnings, 'warning')}")
-    else:
-        draw_heading(("nothing is wrong", "green"))

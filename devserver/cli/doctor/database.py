@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import text
 
-from devserver.cli.doctor.findings import Finding, error, ok, warning
+from devserver.cli.findings import Finding, error, ok, warning
 from devserver.cli.migrating import ProjectMigrations
 from devserver.runtime.host_settings import read_host_settings
 from devserver.runtime.project import Project

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from devserver.assembly import OfflineProject
-from devserver.cli.doctor.findings import Finding, counted, error, ok, told, warning
+from devserver.cli.findings import Finding, counted, error, ok, told, warning
 from devserver.cli.text import count, few
 from devserver.core.diagnostics import Diagnostic
 from devserver.core.settings import Settings

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from devserver.cli.doctor.findings import Finding, error, ok, warning
+from devserver.cli.findings import Finding, error, ok, warning
 from devserver.core.settings import WatchSettings
 from devserver.reload.filesystems import mount_without_events
 from devserver.reload.notify import NAME, FileEvents

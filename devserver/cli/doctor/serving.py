@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from devserver.cli.client import ServerClient, is_alive, read_record
-from devserver.cli.doctor.findings import Finding, error, ok, warning
+from devserver.cli.findings import Finding, error, ok, warning
 from devserver.cli.program import program_name, version
 from devserver.cli.text import few
 from devserver.runtime.host_settings import read_host_settings

@@ -16,7 +16,7 @@ import pytest
 from cli_fakes import RELOAD_STATUS, FakeApi, write_server_file
 
 from devserver.cli.doctor import database, files, machine, serving
-from devserver.cli.doctor.findings import Finding, Level
+from devserver.cli.findings import Finding, Level
 from devserver.core.settings import Settings, WatchSettings
 from devserver.runtime.project import Project
 

@@ -1,12 +1,14 @@
-"""What a check has to say."""
+"""What a check has to say, and how it is shown."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
+from devserver.cli.tables import draw_heading
+from devserver.cli.text import count
 from devserver.core.diagnostics import Diagnostic
 
 
@@ -60,3 +62,37 @@ def counted(check: str, found: Iterable[Diagnostic], *, subject: str, hint: str)
     more = f" (and {len(others)} more)" if others else ""
     message = f"{subject}: {worst.code} {worst.message}{more}"
     return (error if worst.is_error else warning)(check, message, hint)
+
+
+_SIGNS = {Level.OK: ("✓", "green"), Level.WARNING: ("!", "yellow"), Level.ERROR: ("✗", "bold red")}
+
+
+def draw_findings(found: Sequence[Finding]) -> None:
+    """Each with its next step below it, and how many are wrong."""
+    width = max((len(f.check) for f in found), default=0)
+    for one in found:
+        sign, style = _SIGNS[one.level]
+        draw_heading((sign, style), f" {one.check:<{width}}  {one.message}")
+        if one.hint:
+            draw_heading((f"{'':<{width + 4}}→ {one.hint}", "dim"))
+    errors, warnings = errors_in(found), sum(f.level is Level.WARNING for f in found)
+    if errors or warnings:
+        draw_heading(f"{count(errors, 'error')}, {count(warnings, 'warning')}")
+    else:
+        draw_heading(("nothing is wrong", "green"))
+
+
+def errors_in(found: Iterable[Finding]) -> int:
+    """How many errors there are."""
+    return sum(f.level is Level.ERROR for f in found)
+
+
+def findings_document(found: Sequence[Finding]) -> dict[str, Any]:
+    """`{ok, errors, warnings, checks: [{check, level, message, hint}]}`."""
+    errors = errors_in(found)
+    return {
+        "ok": not errors,
+        "errors": errors,
+        "warnings": sum(f.level is Level.WARNING for f in found),
+        "checks": [f.to_json() for f in found],
+    }
