@@ -211,6 +211,7 @@ class PluginHost:
 
     def start(self) -> None:
         """Loads every plugin and begins to watch. Failed plugins are told, not raised."""
+        self.control.logs.attach(self._variant.logged)
         self.system.start()
         self._loop_watch.start()
         self.leaks.start()
@@ -260,6 +261,7 @@ class PluginHost:
         self.journal.wake()
         self.system.stop()
         self._keeping.close(left())
+        self.control.logs.detach()
 
     def _flush(self) -> None:
         """Writes what the caches have learnt; no save waits for it."""

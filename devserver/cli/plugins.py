@@ -43,6 +43,7 @@ _SERVING = ("active", "reloading")
         "history": "devserver.cli.history:history",
         "install": "devserver.cli.packages:install",
         "load": "devserver.cli.switching:load",
+        "logs": "devserver.cli.records:logs",
         "rollback": "devserver.cli.history:rollback",
         "run": "devserver.cli.run:run",
         "uninstall": "devserver.cli.packages:uninstall",

@@ -42,6 +42,7 @@ from devserver.runtime.commands import describe_command, run_command
 from devserver.runtime.gate import CURRENT
 from devserver.runtime.generation import Generation
 from devserver.runtime.latency import LatencyFigures
+from devserver.runtime.log_ring import LogRing
 from devserver.runtime.registry import PluginRecord, Registry
 from devserver.runtime.system import PluginSystem
 
@@ -85,6 +86,7 @@ class Control:
         self.rollbacks: Rollbacks | None = None
         self.inspection = Inspection(system=system, leaks=leaks)
         self.canaries = CanaryControl(system=system, queue=queue, step_aside=self.step_aside)
+        self.logs = LogRing(system.secrets)
         self.outside: Elsewhere | None = None
         self.configurations = configurations
         self.started_at = time.time()

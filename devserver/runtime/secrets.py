@@ -33,6 +33,10 @@ class Secrets:
         """The values of these plugins (normalised), as texts."""
         return frozenset().union(*(self._texts.get(plugin, frozenset()) for plugin in plugins))
 
+    def mask_all(self, text: str) -> str:
+        """Any text without the secrets of all plugins."""
+        return masked(text, self.of(list(self._texts)))
+
     def mask(self, plugin: str, text: str) -> str:
         """A text about a plugin without its secrets."""
         return masked(text, self.of([plugin]))

@@ -21,6 +21,7 @@ from devserver.web.gatekeeper import Gatekeeper, GateSettings
 from devserver.web.history import HistoryApi
 from devserver.web.inspection import InspectionApi
 from devserver.web.instances import Group, InstancesApi
+from devserver.web.logs import LogsApi
 from devserver.web.messages import MessagesApi
 from devserver.web.metrics import Metrics
 from devserver.web.openapi import ApiBrowser
@@ -67,6 +68,7 @@ def create_web_app(
         EventStream(control=control, stopping=stopping),
         MessagesApi(control=control),
         InspectionApi(control=control),
+        LogsApi(control=control),
         CanaryApi(control=control),
         Dashboard(control=control),
         ApiBrowser(control=control),

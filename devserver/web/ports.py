@@ -17,6 +17,7 @@ from devserver.runtime.api_document import ApiPart
 from devserver.runtime.event_log import EventLog
 from devserver.runtime.generation import Generation
 from devserver.runtime.latency import LatencyFigures
+from devserver.runtime.log_ring import LogRing
 from devserver.runtime.registry import Registry
 
 
@@ -31,6 +32,8 @@ class Control(Protocol):
     journal: Journal
     events: EventLog
     """What plugins published lately."""
+    logs: LogRing
+    """What was logged lately."""
     rollbacks: Rollbacks | None
     canaries: CanaryControl
     inspection: Inspection
