@@ -186,6 +186,11 @@ class ServerClient:
         answer = self.call("GET", path, query=query, timeout=_LOOK_TIMEOUT, plugin=name)
         return dict(answer.document)
 
+    def profile(self, name: str) -> dict[str, Any]:
+        """How long the parts of what runs took to load."""
+        path = f"{_place(name)}/profile"
+        return dict(self.call("GET", path, timeout=READ_TIMEOUT, plugin=name).document)
+
     def of_plugin(self, name: str, what: str) -> dict[str, Any]:
         """`status`, `info` or `config` of a plugin."""
         path = f"{_place(name)}/{what}"

@@ -44,6 +44,7 @@ _SERVING = ("active", "reloading")
         "install": "devserver.cli.packages:install",
         "load": "devserver.cli.switching:load",
         "logs": "devserver.cli.records:logs",
+        "profile": "devserver.cli.profiling:profile",
         "rollback": "devserver.cli.history:rollback",
         "run": "devserver.cli.run:run",
         "uninstall": "devserver.cli.packages:uninstall",

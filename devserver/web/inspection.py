@@ -1,4 +1,4 @@
-"""GET /api/plugins/NAME/debug: what a plugin is doing this moment."""
+"""GET /api/plugins/NAME/debug and /profile: what a plugin is doing, and how it was loaded."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ class InspectionApi:
     def blueprint(self) -> Blueprint:
         blueprint = Blueprint("inspection", __name__)
         blueprint.get("/api/plugins/<name>/debug")(self.debug)
+        blueprint.get("/api/plugins/<name>/profile")(self.profile)
         return blueprint
 
     def debug(self, name: str) -> Response:
@@ -34,5 +35,20 @@ class InspectionApi:
                 "queued": self._control.queued(),
                 "diagnostics": [d.to_json() for d in record.diagnostics],
                 **found,
+            }
+        )
+
+    def profile(self, name: str) -> Response:
+        """How long each module and hook of the running generation took when it was loaded:
+        `{name, generation, parts: [{kind, name, ms, own_ms}]}`, in the order in which they
+        ended; `own_ms` is without the parts inside."""
+        record = get_record(self._control, name)
+        generation = record.generation
+        parts = () if generation is None else generation.table.times.parts()
+        return jsonify(
+            {
+                "name": record.name,
+                "generation": None if generation is None else generation.number,
+                "parts": [part.to_json() for part in parts],
             }
         )

@@ -173,3 +173,23 @@ def test_a_plugin_that_does_not_run_has_nothing_inside(lab: Lab, tmp_path: Path)
     lab.start()
     found = inspected(lab)
     assert (found["work"], found["threads"], found["state"]) == ([], [], [])
+
+
+def test_modules_and_hooks_of_a_load_are_measured_and_later_calls_are_not(lab: Lab) -> None:
+    lab.write("odd", plugin("odd", top="from . import part", body="def initialize(self): pass"))
+    lab.write("odd/part.py", "x = 1\n")
+    lab.start()
+    parts = lab.generation("odd").table.times.parts()
+    names = [(part.kind, part.name) for part in parts]
+    assert {
+        ("module", "plugins.odd.part"),
+        ("module", "plugins.odd.plugin"),
+        ("hook", "initialize"),
+        ("hook", "register_routes"),
+    } <= set(names)
+    assert names.index(("module", "plugins.odd.part")) < names.index(
+        ("module", "plugins.odd.plugin")
+    )
+    first = lab.generation("odd")
+    assert lab.running.control.reload("odd").success
+    assert [(p.kind, p.name) for p in first.table.times.parts()] == names
