@@ -27,10 +27,11 @@ _WILDCARDS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What the server said; `document` is the JSON of the body."""
+    """What the server said; `document` is the JSON of the body, None where that is none."""
 
     status: int
     document: Any
+    body: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,6 +192,13 @@ class ServerClient:
         path = f"{_place(name)}/profile"
         return dict(self.call("GET", path, timeout=READ_TIMEOUT, plugin=name).document)
 
+    def metrics(self) -> str:
+        """The figures, in the text format of Prometheus."""
+        answer = self._exchange("GET", "/metrics", None, READ_TIMEOUT)
+        if answer.status != 200:
+            raise self.failure(answer, "")
+        return answer.body.decode("utf-8", "replace")
+
     def of_plugin(self, name: str, what: str) -> dict[str, Any]:
         """`status`, `info` or `config` of a plugin."""
         path = f"{_place(name)}/{what}"
@@ -256,7 +264,7 @@ class ServerClient:
             raise ServerNotRunning(str(self._project.root)) from None
         finally:
             connection.close()
-        return Answer(status=response.status, document=_parsed(text))
+        return Answer(status=response.status, document=_parsed(text), body=text)
 
     def _answers(self) -> bool:
         try:

@@ -9,7 +9,10 @@ from devserver.cli.commands import Group, Invocation, complete_plugin, examples,
 
 @click.group(
     cls=Group,
-    lazy={"debug": "devserver.cli.debugging.command:debug_all"},
+    lazy={
+        "debug": "devserver.cli.debugging.command:debug_all",
+        "monitor": "devserver.cli.monitor.command:monitor",
+    },
     epilog=examples("dev plugin validate users", "dev plugin validate --all"),
 )
 def plugin() -> None:

@@ -45,7 +45,7 @@ def test_the_commands_are_those_that_exist_so_far() -> None:
     assert {" ".join(c) for c in COMMANDS} == {
         "database", "database migrate", "database status", "doctor", "instances",
         "", "dev", "dev server", "dev token", "dev plugin", "dev plugin codes",
-        "dev plugin validate", "dev plugin debug", "plugins",
+        "dev plugin validate", "dev plugin debug", "dev plugin monitor", "plugins",
         "plugins debug", "plugins logs", "plugins profile",
         "dev plugin analyze-deps", "dev plugin create", "dev plugin schema", "dev plugin test",
         "plugins config", "plugins deps",
