@@ -175,11 +175,11 @@ class PluginHost:
             project,
             off=not hot_reload,
             settings=lambda: self._settings,
-            control=self.control,
             recorder=self._recorder,
             on_batch=self._batch_seen,
             listed=lambda: self._catalog.listed,
         )
+        self.control.watcher = self._watching
         self._catalog.on_listed = self._watching.apply
         self.outside = Outside(
             control=self.control,

@@ -36,6 +36,7 @@ _SERVING = ("active", "reloading")
         "canary": "devserver.cli.canary:canary",
         "config": "devserver.cli.configuration:config",
         "debug": "devserver.cli.debugging.command:debug",
+        "debug-watcher": "devserver.cli.debug_watcher:debug_watcher",
         "disable": "devserver.cli.switching:disable",
         "enable": "devserver.cli.switching:enable",
         "events": "devserver.cli.events:events",

@@ -55,6 +55,16 @@ class Elsewhere(Protocol):
     def leave(self, name: str, *, trigger: str = "api") -> Outcome: ...
 
 
+class WatchReport(Protocol):
+    """The watch over the project's files."""
+
+    def status(self) -> dict[str, Any]: ...
+
+    def report(self) -> dict[str, Any]: ...
+
+    def test(self) -> dict[str, Any]: ...
+
+
 class Control:
     """All calls may come from any thread; those that change something wait for the reloader."""
 
@@ -86,11 +96,11 @@ class Control:
         self.rollbacks: Rollbacks | None = None
         self.inspection = Inspection(system=system, leaks=leaks)
         self.canaries = CanaryControl(system=system, queue=queue, step_aside=self.step_aside)
+        self.watcher: WatchReport | None = None
         self.logs = LogRing(system.secrets)
         self.outside: Elsewhere | None = None
         self.configurations = configurations
         self.started_at = time.time()
-        self.watch = {"watching": False, "mode": "off"}
 
     def _record(self, name: str) -> PluginRecord:
         record = self.registry.view.find(name)
@@ -309,7 +319,7 @@ class Control:
 
     def watch_status(self) -> dict[str, Any]:
         """`{"watching": bool, "mode": "native"|"polling"|"off"}`."""
-        return dict(self.watch)
+        return {"watching": False, "mode": "off"} if self.watcher is None else self.watcher.status()
 
     def pending(self) -> list[str]:
         """Keys of plugins whose content on disk is not live."""

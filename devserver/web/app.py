@@ -29,6 +29,7 @@ from devserver.web.packages import PackagesApi
 from devserver.web.ports import Control
 from devserver.web.stream import EventStream
 from devserver.web.tokens import Tokens
+from devserver.web.watch import WatchApi
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -69,6 +70,7 @@ def create_web_app(
         MessagesApi(control=control),
         InspectionApi(control=control),
         LogsApi(control=control),
+        WatchApi(control=control),
         CanaryApi(control=control),
         Dashboard(control=control),
         ApiBrowser(control=control),

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from devserver.core.outcome import Outcome
 from devserver.reload.canary_control import CanaryControl
 from devserver.reload.configurations import Configurations
+from devserver.reload.control import WatchReport as WatchReport
 from devserver.reload.inspection import Inspection
 from devserver.reload.journal import Journal
 from devserver.reload.rollbacks import Rollbacks
@@ -34,6 +35,7 @@ class Control(Protocol):
     """What plugins published lately."""
     logs: LogRing
     """What was logged lately."""
+    watcher: WatchReport | None
     rollbacks: Rollbacks | None
     canaries: CanaryControl
     inspection: Inspection

@@ -8,12 +8,12 @@ import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from importlib import metadata
-from pathlib import Path
 
 from packaging.requirements import Requirement
 
 from devserver.cli.findings import Finding, error, ok, warning
 from devserver.core.settings import WatchSettings
+from devserver.reload import inotify
 from devserver.reload.filesystems import mount_without_events
 from devserver.reload.notify import NAME, FileEvents
 from devserver.reload.tree import Tree
@@ -21,7 +21,6 @@ from devserver.runtime.project import Project
 
 DISTRIBUTION = "sysctl-devserver"
 LEAST_PYTHON = (3, 11)
-INOTIFY = Path("/proc/sys/fs/inotify")
 _NEEDED = 100_000_000  # bytes of disk
 _RAISE = "sudo sysctl -w fs.inotify.{name}={value}"
 
@@ -137,7 +136,7 @@ def _tried(folders: frozenset[str]) -> Finding:
 
 def _limits(folders: int) -> Iterator[Finding]:
     """What inotify lets one user have; nothing where there is none."""
-    watches, instances = _limit("max_user_watches"), _limit("max_user_instances")
+    watches, instances = inotify.limit("max_user_watches"), inotify.limit("max_user_instances")
     if watches is None or instances is None:
         return
     told = f"{watches} watches, {instances} instances for each user"
@@ -149,10 +148,3 @@ def _limits(folders: int) -> Iterator[Finding]:
         yield warning("inotify", f"{told}: editors and servers take one each", more)
     else:
         yield ok("inotify", told)
-
-
-def _limit(name: str) -> int | None:
-    try:
-        return int((INOTIFY / name).read_text())
-    except (OSError, ValueError):
-        return None

@@ -35,7 +35,7 @@ _OUTCOMES = 8
     epilog=examples(
         "dev plugin monitor",
         "dev plugin monitor users --metrics",
-        "dev plugin monitor --json | head -3",
+        "dev plugin monitor --json",
     ),
 )
 @click.argument("name", metavar="[NAME]", required=False, shell_complete=complete_plugin)

@@ -161,7 +161,7 @@ def test_low_limits_of_inotify_are_a_warning(
     limits.mkdir()
     (limits / "max_user_watches").write_text(f"{watches}\n")
     (limits / "max_user_instances").write_text(f"{instances}\n")
-    monkeypatch.setattr(machine, "INOTIFY", limits)
+    monkeypatch.setattr(machine.inotify, "LIMITS", limits)
     assert told(machine.watch(healthy, WatchSettings())) == [("inotify", "warning")]
 
 
