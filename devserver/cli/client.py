@@ -20,8 +20,6 @@ READ_TIMEOUT = 10.0
 """Seconds for an answer that is at hand."""
 WORK_TIMEOUT = 600.0
 """Seconds for an answer that waits for plugin code: hooks, drains, commands."""
-_LOOK_TIMEOUT = 60.0
-"""Seconds for a collection of garbage, and for the capture of a plugin's state."""
 _WILDCARDS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
@@ -181,17 +179,6 @@ class ServerClient:
         path = f"{_place(plugin)}/commands"
         return list(self.call("GET", path, timeout=READ_TIMEOUT, plugin=plugin).document)
 
-    def inspection(self, name: str, *, look: bool) -> dict[str, Any]:
-        """What a plugin is doing now; with `look` garbage is collected first."""
-        path, query = f"{_place(name)}/debug", {"look": "true"} if look else {}
-        answer = self.call("GET", path, query=query, timeout=_LOOK_TIMEOUT, plugin=name)
-        return dict(answer.document)
-
-    def profile(self, name: str) -> dict[str, Any]:
-        """How long the parts of what runs took to load."""
-        path = f"{_place(name)}/profile"
-        return dict(self.call("GET", path, timeout=READ_TIMEOUT, plugin=name).document)
-
     def metrics(self) -> str:
         """The figures, in the text format of Prometheus."""
         answer = self._exchange("GET", "/metrics", None, READ_TIMEOUT)
@@ -200,7 +187,7 @@ class ServerClient:
         return answer.body.decode("utf-8", "replace")
 
     def of_plugin(self, name: str, what: str) -> dict[str, Any]:
-        """`status`, `info` or `config` of a plugin."""
+        """`status`, `info`, `config` or `profile` of a plugin."""
         path = f"{_place(name)}/{what}"
         return dict(self.call("GET", path, timeout=READ_TIMEOUT, plugin=name).document)
 

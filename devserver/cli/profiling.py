@@ -46,7 +46,7 @@ def profile(invocation: Invocation, *, name: str, reload_time: bool) -> int:
 
     client = ServerClient.get(invocation.project())
     asked = client.reload(name) if reload_time else None
-    loading = client.profile(name)
+    loading = client.of_plugin(name, "profile")
     reloads = [o for o in client.history(name, _HISTORY) if _counts(o, loading["name"])]
     document = {
         "name": loading["name"],

@@ -36,6 +36,7 @@ from devserver.reload.queue import (
     Withdraw,
 )
 from devserver.reload.rollbacks import Rollbacks
+from devserver.reload.watch_log import WatchReport
 from devserver.reload.withdrawal import Withdrawn
 from devserver.runtime.api_document import ApiPart
 from devserver.runtime.commands import describe_command, run_command
@@ -53,16 +54,6 @@ class Elsewhere(Protocol):
     def find(self, name: str) -> Path | None: ...
 
     def leave(self, name: str, *, trigger: str = "api") -> Outcome: ...
-
-
-class WatchReport(Protocol):
-    """The watch over the project's files."""
-
-    def status(self) -> dict[str, Any]: ...
-
-    def report(self) -> dict[str, Any]: ...
-
-    def test(self) -> dict[str, Any]: ...
 
 
 class Control:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from devserver.core.changes import ChangeBatch
 from devserver.core.patterns import PathFilter
@@ -21,6 +21,22 @@ _SHOWN = 20  # paths of a batch
 _PLACES = ("plugins/_{}.py", "plugins/_{}/plugin.py", "config/_{}.yaml", "validators/_{}.py")
 """Where a file of ours is watched, as the settings come, and is nobody's: names in plugins/ that
 begin with `_` are no plugins."""
+
+
+class WatchReport(Protocol):
+    """The watch over a project's files."""
+
+    def status(self) -> dict[str, Any]:
+        """`{watching, mode}` as they are this moment."""
+        ...
+
+    def report(self) -> dict[str, Any]:
+        """What is watched, and what was seen lately."""
+        ...
+
+    def test(self) -> dict[str, Any]:
+        """Writes a file of its own where saves are watched, and measures until it is seen."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,10 +10,10 @@ from typing import Any, Protocol
 from devserver.core.outcome import Outcome
 from devserver.reload.canary_control import CanaryControl
 from devserver.reload.configurations import Configurations
-from devserver.reload.control import WatchReport as WatchReport
 from devserver.reload.inspection import Inspection
 from devserver.reload.journal import Journal
 from devserver.reload.rollbacks import Rollbacks
+from devserver.reload.watch_log import WatchReport
 from devserver.runtime.api_document import ApiPart
 from devserver.runtime.event_log import EventLog
 from devserver.runtime.generation import Generation

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, jsonify
 
+from devserver.reload.watch_log import WatchReport
 from devserver.web.errors import Refusal
-from devserver.web.ports import Control, WatchReport
+from devserver.web.ports import Control
 
 
 class WatchApi:

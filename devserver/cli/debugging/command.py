@@ -13,10 +13,8 @@ from devserver.cli.failures import ExitCode
 from devserver.cli.output import print_document
 
 if TYPE_CHECKING:
-    from devserver.cli.client import ServerClient
-    from devserver.cli.debugging.on_disk import PluginOnDisk
+    from devserver.cli.debugging.subject import Subject
     from devserver.cli.findings import Finding
-    from devserver.runtime.project import Project
 
 LOCKS, DEPENDENCIES, STATE, LEAKS = "locks", "dependencies", "state", "leaks"
 _EVERYTHING = (LOCKS, DEPENDENCIES, STATE, LEAKS)
@@ -78,78 +76,56 @@ def _debug(
     verbose: bool,
     outcomes: int = 0,
 ) -> ExitCode:
-    from devserver.cli.debugging.on_disk import PluginOnDisk
+    from devserver.cli.debugging.subject import Subject
     from devserver.cli.findings import draw_findings, errors_in, findings_document
 
-    project = invocation.project()
-    client = _find(project)
-    on_disk = PluginOnDisk(project, name)
-    live, history = (
-        (None, []) if client is None else _asked(client, on_disk.name, LEAKS in parts, outcomes)
-    )
-    found = list(_found(project, client, on_disk, live, history, parts))
+    subject = Subject.of(invocation.project(), name, look=LEAKS in parts, outcomes=outcomes)
+    on_disk = subject.on_disk
+    found = list(_found(subject, parts))
     document = {
-        "name": on_disk.name,
-        "server": None if client is None else client.url,
+        "name": subject.name,
+        "server": None if subject.client is None else subject.client.url,
         **findings_document(found),
-        "attributes": on_disk.attributes(),
-        "methods": on_disk.methods(),
-        "running": live,
-        "outcomes": history[:outcomes],
+        "attributes": [] if on_disk is None else on_disk.attributes(),
+        "methods": [] if on_disk is None else on_disk.methods(),
+        "running": subject.live,
+        "outcomes": subject.history[:outcomes],
     }
     if invocation.as_json:
         print_document(document)
     else:
         draw_findings(found)
-        _draw_more(on_disk, document, parts, verbose=verbose)
+        _draw_more(document, parts, verbose=verbose)
+        if verbose and on_disk is not None and on_disk.found:
+            from devserver.cli.frames import print_frames
+
+            print_frames(on_disk.found, to=sys.stdout)
     return ExitCode.FAILED if errors_in(found) else ExitCode.OK
 
 
-def _asked(
-    client: ServerClient, name: str, look: bool, outcomes: int
-) -> tuple[Mapping[str, Any], list[dict[str, Any]]]:
-    live = client.inspection(name, look=look)
-    return live, client.history(name, max(1, outcomes))
-
-
-def _found(
-    project: Project,
-    client: ServerClient | None,
-    on_disk: PluginOnDisk,
-    live: Mapping[str, Any] | None,
-    history: list[dict[str, Any]],
-    parts: Collection[str],
-) -> Iterator[Finding]:
+def _found(subject: Subject, parts: Collection[str]) -> Iterator[Finding]:
     from devserver.cli.debugging import running
-    from devserver.cli.findings import ok
-    from devserver.cli.graphs import PluginGraph
-    from devserver.cli.offline import OfflinePlugins
 
-    known = {(d.code, d.file, d.line) for d in on_disk.found}
-    if live is None:
-        yield ok("plugin", "no dev server is running: this is what the files say")
-    else:
-        yield from running.of_plugin(live, known)
-    yield from on_disk.findings()
-    if DEPENDENCIES in parts:
-        graph = OfflinePlugins(project).graph() if client is None else client.read("/api/graph")
-        around = PluginGraph(graph, on_disk.name).to_json()
-        yield from running.of_dependencies(around, on_disk.name)
+    live, on_disk = subject.live, subject.on_disk
+    yield from subject.findings()
+    if on_disk is not None:
+        yield from on_disk.findings()
+    graph = subject.graph() if DEPENDENCIES in parts else None
+    if graph is not None:
+        yield from running.of_dependencies(graph, subject.name)
     if LOCKS in parts and live is not None:
         yield from running.of_work(live)
         yield from running.of_threads(live)
         yield from running.of_locks(live)
-    if STATE in parts:
+    if STATE in parts and on_disk is not None:
         yield from on_disk.method_findings()
-        if live is not None:
-            yield from running.of_state(live, history[0] if history else None)
+    if STATE in parts and live is not None:
+        yield from running.of_state(live, subject.history[0] if subject.history else None)
     if LEAKS in parts and live is not None:
         yield from running.of_leaks(live)
 
 
-def _draw_more(
-    on_disk: PluginOnDisk, document: Mapping[str, Any], parts: Collection[str], *, verbose: bool
-) -> None:
+def _draw_more(document: Mapping[str, Any], parts: Collection[str], *, verbose: bool) -> None:
     from devserver.cli.tables import draw_table
 
     live = document["running"]
@@ -163,10 +139,6 @@ def _draw_more(
             draw_table(("method", "at", "it"), told)
     if verbose and live is not None:
         _draw_stacks(live)
-    if verbose and on_disk.found:
-        from devserver.cli.frames import print_frames
-
-        print_frames(on_disk.found, to=sys.stdout)
     if document["outcomes"]:
         from devserver.cli.outcomes import outcome_of
         from devserver.cli.output import console_for
@@ -192,9 +164,3 @@ def _draw_stacks(live: Mapping[str, Any]) -> None:
             if one["stack"]:
                 draw_heading((f"{kind}: {one[title]}", "bold"))
                 print(clean(one["stack"]))
-
-
-def _find(project: Project) -> ServerClient | None:
-    from devserver.cli.client import ServerClient
-
-    return ServerClient.find(project)

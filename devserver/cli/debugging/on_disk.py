@@ -13,6 +13,7 @@ from devserver.core.errors import PluginNotFound
 from devserver.core.names import normalise
 from devserver.core.settings import Settings
 from devserver.reload.coverage import missed_files
+from devserver.runtime.discovery import discover
 from devserver.runtime.project import Project
 from devserver.runtime.settings_file import read_settings
 from devserver.sdk.plugin import OWN_ATTRIBUTES
@@ -43,30 +44,29 @@ class PluginOnDisk:
 
     def __init__(self, project: Project, name: str) -> None:
         self._project = project
+        self.key = normalise(name)
         offline = OfflineProject(project)
         known = offline.candidates()
-        self.key = normalise(name)
-        report = offline.validate([name])
-        self.found = [d for d in report.diagnostics if d.plugin in (None, self._name(known, name))]
         candidate = known.get(self.key)
-        if candidate is None:
+        if candidate is None and self.key not in discover(project):
             raise PluginNotFound(name)
-        self.name = candidate.name
-        self._source = candidate.source
-        self.version = candidate.manifest.version or ""
+        self.name = name if candidate is None else candidate.name
+        # One that cannot be read is among the findings on all, and is no plugin by itself.
+        report = offline.validate(None if candidate is None else [name])
+        names = (None, self.name, self.key)
+        self.found = [d for d in report.diagnostics if d.plugin in names]
+        self._source = None if candidate is None else candidate.source
+        self._modules = {} if candidate is None else candidate.modules
+        self._package = f"plugins.{self.key}"
         lookup = Lookup(known)
-        self._entry = find_entry(candidate, lookup).found
+        self._entry = None if candidate is None else find_entry(candidate, lookup).found
         self._line: Lineage | None = None if self._entry is None else lineage(lookup, *self._entry)
-        self._modules, self._package = candidate.modules, candidate.package
-
-    @staticmethod
-    def _name(known: Any, name: str) -> str:
-        candidate = known.get(normalise(name))
-        return name if candidate is None else str(candidate.name)
 
     def findings(self) -> Iterator[Finding]:
         """What is wrong with the files, and whether saves of them are noticed."""
         yield from told("files", self.found)
+        if self._source is None:
+            return
         if not any(d.is_error for d in self.found):
             number = count(len(self._source.files), "file")
             yield ok("files", f"{number} in {self._source.location} can be loaded")
@@ -136,7 +136,9 @@ class PluginOnDisk:
         return rows
 
     def _content(self, file: str) -> bytes:
-        for relative, found in self._source.files.items():
-            if self._source.project_path(relative) == file:
+        source = self._source
+        files = {} if source is None else source.files
+        for relative, found in files.items():
+            if source is not None and source.project_path(relative) == file:
                 return found.content
         return b""

@@ -203,3 +203,23 @@ def test_verbose_shows_stacks_and_outcomes(users: Path, api: FakeApi, sysctl: Sy
 def test_a_plugin_that_is_not_there_exits_with_3(users: Path, sysctl: Sysctl) -> None:
     assert sysctl("plugins", "debug", "nobody")[0] == 3
     assert sysctl("dev", "plugin", "debug", "nobody", "--json")[0] == 3
+
+
+def test_one_that_only_the_server_or_only_the_disk_knows_is_looked_at(
+    users: Path, api: FakeApi, sysctl: Sysctl
+) -> None:
+    api.answers["GET /api/graph"] = (200, {"nodes": [], "edges": []})
+    code, out, _ = sysctl("plugins", "debug", "users", "--check-locks", "--json")
+    assert (code, wrong(out)) == (0, [("plugin", "warning")])  # saved a moment ago
+    live(api)
+    users.unlink()
+    code, out, _ = sysctl("plugins", "debug", "users", "--json")
+    assert (code, wrong(out)) == (0, [("files", "warning")])  # served from elsewhere
+
+
+def test_one_that_cannot_be_read_is_an_error(users: Path, sysctl: Sysctl) -> None:
+    users.unlink()
+    users.symlink_to(users)
+    code, out, _ = sysctl("plugins", "debug", "users", "--json")
+    assert code == 1
+    assert ("files", "error") in wrong(out)
