@@ -179,11 +179,11 @@ class PluginHost:
             project,
             off=not hot_reload,
             settings=lambda: self._settings,
-            control=self.control,
             recorder=self._recorder,
             on_batch=self._batch_seen,
             listed=lambda: self._catalog.listed,
         )
+        self.control.watcher = self._watching
         self._catalog.on_listed = self._watching.apply
         self.outside = Outside(
             control=self.control,
@@ -215,6 +215,7 @@ class PluginHost:
 
     def start(self) -> None:
         """Loads every plugin and begins to watch. Failed plugins are told, not raised."""
+        self.control.logs.attach(self._variant.logged)
         self.system.start()
         self._loop_watch.start()
         self.leaks.start()
@@ -258,11 +259,13 @@ class PluginHost:
         self._hooks.close()
         self._health_watch.stop()
         self._probe.stop()
+        self.control.inspection.close()
         self._loop_watch.stop()
         self.leaks.stop()
         self.journal.wake()
         self.system.stop()
         self._keeping.close(left())
+        self.control.logs.detach()
 
     def _flush(self) -> None:
         """Writes what the caches have learnt; no save waits for it."""

@@ -40,6 +40,7 @@ def _show_version(ctx: click.Context, _option: click.Parameter, value: bool) -> 
     lazy={
         "database": "devserver.cli.database:database",
         "dev": "devserver.cli.dev:dev",
+        "doctor": "devserver.cli.doctor.command:doctor",
         "plugins": "devserver.cli.plugins:plugins",
         "plugin": "devserver.cli.plugins:plugins",
         "instances": "devserver.cli.instances:instances",

@@ -25,10 +25,11 @@ _WILDCARDS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What the server said; `document` is the JSON of the body."""
+    """What the server said; `document` is the JSON of the body, None where that is none."""
 
     status: int
     document: Any
+    body: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +58,8 @@ class ServerClient:
     def find(cls, project: Project) -> ServerClient | None:
         """The client of the project's server; None when none runs, also where a file of a
         server that is dead was left behind."""
-        record = _read_record(project)
-        if record is None or not _is_alive(record["pid"]):
+        record = read_record(project)
+        if record is None or not is_alive(record["pid"]):
             return None
         client = cls(
             project,
@@ -178,8 +179,15 @@ class ServerClient:
         path = f"{_place(plugin)}/commands"
         return list(self.call("GET", path, timeout=READ_TIMEOUT, plugin=plugin).document)
 
+    def metrics(self) -> str:
+        """The figures, in the text format of Prometheus."""
+        answer = self._exchange("GET", "/metrics", None, READ_TIMEOUT)
+        if answer.status != 200:
+            raise self.failure(answer, "")
+        return answer.body.decode("utf-8", "replace")
+
     def of_plugin(self, name: str, what: str) -> dict[str, Any]:
-        """`status`, `info` or `config` of a plugin."""
+        """`status`, `info`, `config` or `profile` of a plugin."""
         path = f"{_place(name)}/{what}"
         return dict(self.call("GET", path, timeout=READ_TIMEOUT, plugin=name).document)
 
@@ -243,7 +251,7 @@ class ServerClient:
             raise ServerNotRunning(str(self._project.root)) from None
         finally:
             connection.close()
-        return Answer(status=response.status, document=_parsed(text))
+        return Answer(status=response.status, document=_parsed(text), body=text)
 
     def _answers(self) -> bool:
         try:
@@ -279,7 +287,7 @@ def _place(plugin: str) -> str:
     return f"/api/plugins/{plugin}"
 
 
-def _read_record(project: Project) -> dict[str, Any] | None:
+def read_record(project: Project) -> dict[str, Any] | None:
     """server.json; None where there is none, or a writer died in the middle of it."""
     try:
         record = json.loads(project.server_file.read_bytes())
@@ -296,7 +304,8 @@ def _read_record(project: Project) -> dict[str, Any] | None:
     return record if all(isinstance(record.get(k), t) for k, t in known.items()) else None
 
 
-def _is_alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Whether a process of that number exists."""
     if pid <= 0:
         return False
     try:

@@ -17,11 +17,12 @@ from devserver.cli.outcomes import (
     was_removed,
 )
 from devserver.cli.program import program_name, version
-from devserver.cli.screen import Banner, LogLine
+from devserver.cli.screen import Banner
 from devserver.cli.text import clean, count, few, milliseconds, one_line
 from devserver.core.diagnostics import Diagnostic
 from devserver.core.outcome import Outcome, Result
 from devserver.reload.journal import FeedEvent
+from devserver.runtime.log_lines import LogLine
 
 _LEVELS = {
     "DEBUG": "dim", "INFO": "cyan", "WARNING": "yellow", "ERROR": "red", "CRITICAL": "bold red",

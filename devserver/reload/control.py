@@ -22,6 +22,7 @@ from devserver.reload.api_parts import ApiParts
 from devserver.reload.canary_control import CanaryControl
 from devserver.reload.configurations import Configurations
 from devserver.reload.details import details_of, routes_of
+from devserver.reload.inspection import Inspection
 from devserver.reload.journal import Journal
 from devserver.reload.leaks import LeakWatch
 from devserver.reload.probe import HealthProbe
@@ -35,12 +36,14 @@ from devserver.reload.queue import (
     Withdraw,
 )
 from devserver.reload.rollbacks import Rollbacks
+from devserver.reload.watch_log import WatchReport
 from devserver.reload.withdrawal import Withdrawn
 from devserver.runtime.api_document import ApiPart
 from devserver.runtime.commands import describe_command, run_command
 from devserver.runtime.gate import CURRENT
 from devserver.runtime.generation import Generation
 from devserver.runtime.latency import LatencyFigures
+from devserver.runtime.log_ring import LogRing
 from devserver.runtime.registry import PluginRecord, Registry
 from devserver.runtime.system import PluginSystem
 
@@ -82,11 +85,13 @@ class Control:
         self.journal = journal
         self.events = system.bus.log
         self.rollbacks: Rollbacks | None = None
+        self.inspection = Inspection(system=system, leaks=leaks)
         self.canaries = CanaryControl(system=system, queue=queue, step_aside=self.step_aside)
+        self.watcher: WatchReport | None = None
+        self.logs = LogRing(system.secrets)
         self.outside: Elsewhere | None = None
         self.configurations = configurations
         self.started_at = time.time()
-        self.watch = {"watching": False, "mode": "off"}
 
     def _record(self, name: str) -> PluginRecord:
         record = self.registry.view.find(name)
@@ -305,7 +310,7 @@ class Control:
 
     def watch_status(self) -> dict[str, Any]:
         """`{"watching": bool, "mode": "native"|"polling"|"off"}`."""
-        return dict(self.watch)
+        return {"watching": False, "mode": "off"} if self.watcher is None else self.watcher.status()
 
     def pending(self) -> list[str]:
         """Keys of plugins whose content on disk is not live."""

@@ -245,6 +245,14 @@ class Snapshot:
                 self.kept[key] = replace(kept, passed=kept.passed | {name})
         return Restored.of(loaded.values, lost=loaded.lost)
 
+    def foreseen(self, key: str) -> Kept:
+        """What a successor of the same code would keep of a plugin."""
+        kind = self._kinds[key]
+        for owner, name in self._handed_on:
+            if owner == key and is_made_anew(kind, kind, name):
+                self._move((owner, name), changed=False)
+        return self.kept[key]
+
     @property
     def notes(self) -> list[str]:
         """What people should know of the values that were captured."""

@@ -10,12 +10,15 @@ from typing import Any, Protocol
 from devserver.core.outcome import Outcome
 from devserver.reload.canary_control import CanaryControl
 from devserver.reload.configurations import Configurations
+from devserver.reload.inspection import Inspection
 from devserver.reload.journal import Journal
 from devserver.reload.rollbacks import Rollbacks
+from devserver.reload.watch_log import WatchReport
 from devserver.runtime.api_document import ApiPart
 from devserver.runtime.event_log import EventLog
 from devserver.runtime.generation import Generation
 from devserver.runtime.latency import LatencyFigures
+from devserver.runtime.log_ring import LogRing
 from devserver.runtime.registry import Registry
 
 
@@ -30,8 +33,12 @@ class Control(Protocol):
     journal: Journal
     events: EventLog
     """What plugins published lately."""
+    logs: LogRing
+    """What was logged lately."""
+    watcher: WatchReport | None
     rollbacks: Rollbacks | None
     canaries: CanaryControl
+    inspection: Inspection
     configurations: Configurations
     started_at: float
     """Unix seconds."""

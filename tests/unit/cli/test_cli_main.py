@@ -43,9 +43,10 @@ def python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_commands_are_those_that_exist_so_far() -> None:
     assert {" ".join(c) for c in COMMANDS} == {
-        "database", "database migrate", "database status", "instances",
+        "database", "database migrate", "database status", "doctor", "instances",
         "", "dev", "dev server", "dev token", "dev plugin", "dev plugin codes",
-        "dev plugin validate", "plugins",
+        "dev plugin validate", "dev plugin debug", "dev plugin monitor", "plugins",
+        "plugins debug", "plugins logs", "plugins profile", "plugins debug-watcher",
         "dev plugin analyze-deps", "dev plugin create", "dev plugin schema", "dev plugin test",
         "plugins config", "plugins deps",
         "plugins disable", "plugins enable", "plugins load", "plugins unload",
