@@ -30,6 +30,7 @@ class Invocation:
 
     as_json: bool = False
     root: Path | None = None
+    dev_mode: bool = False
 
     def project(self) -> Project:
         """The project that is meant. Raises ProjectNotFound."""

@@ -86,6 +86,36 @@ def test_options_reach_the_server(sysctl: Sysctl, assembly: Assembly) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("words", "watches"),
+    [
+        ("start", False),
+        ("--dev-mode start", True),
+        ("start --dev-mode", True),
+    ],
+)
+def test_start_watches_in_development_mode_alone(
+    sysctl: Sysctl, assembly: Assembly, words: str, watches: bool
+) -> None:
+    code, out, _ = sysctl(*words.split(), "--port", "0", "--host", "::1", "--open")
+    assert (code, "server ready url=http://127.0.0.1:8080/" in out) == (0, True)
+    del assembly.arguments["root"]
+    assert assembly.arguments == {
+        "host": "::1",
+        "port": 0,
+        "hot_reload": watches,
+        "require_token": False,
+        "open_browser": True,
+    }
+
+
+@pytest.mark.parametrize("words", ["--dev-mode", "--dev-mode plugins list"])
+def test_development_mode_is_for_start_alone(sysctl: Sysctl, words: str) -> None:
+    code, out, err = sysctl(*words.split())
+    assert (code, out) == (2, "")
+    assert "error: --dev-mode is for `start`" in err
+
+
 def records(out: str) -> list[str]:
     """Plain records without their times."""
     return [line.split(" ", 1)[1] for line in out.splitlines()]
