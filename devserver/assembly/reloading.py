@@ -127,5 +127,6 @@ def build_reloader(
         ),
         recorder=recorder,
         settings=settings,
+        on_settings=settings_saved,
         on_missing=on_missing,
     )

@@ -13,6 +13,7 @@ from devserver.cli.foreground import ServerOptions, run_server, server_options
 @click.group(
     cls=Group,
     lazy={
+        "mode": "devserver.cli.mode:mode",
         "plugin": "devserver.cli.dev_plugin:plugin",
         "plugins": "devserver.cli.dev_plugin:plugin",
         "token": "devserver.cli.token:token",

@@ -16,7 +16,6 @@ from devserver.core.errors import (
 from devserver.core.lifecycle import PluginStatus
 from devserver.core.names import normalise
 from devserver.core.outcome import Outcome
-from devserver.core.settings import Settings
 from devserver.core.source import PluginSource
 from devserver.reload.api_parts import ApiParts
 from devserver.reload.canary_control import CanaryControl
@@ -28,6 +27,7 @@ from devserver.reload.probe import HealthProbe
 from devserver.reload.queue import (
     Configure,
     Enable,
+    ReadSettings,
     ReloadPlugins,
     ReloadQueue,
     Replace,
@@ -35,6 +35,7 @@ from devserver.reload.queue import (
     Withdraw,
 )
 from devserver.reload.rollbacks import Rollbacks
+from devserver.reload.settings_in_force import SettingsInForce
 from devserver.reload.withdrawal import Withdrawn
 from devserver.runtime.api_document import ApiPart
 from devserver.runtime.commands import describe_command, run_command
@@ -67,7 +68,7 @@ class Control:
         leaks: LeakWatch,
         configurations: Configurations,
         pending: Callable[[], list[str]],
-        settings: Callable[[], Settings],
+        in_force: SettingsInForce,
     ) -> None:
         self._system = system
         self._queue = queue
@@ -75,7 +76,6 @@ class Control:
         self._api = api
         self._leaks = leaks
         self._pending = pending
-        self._settings = settings
         self.root = system.project.root
         self.title = system.project.name
         self.registry: Registry = system.registry
@@ -84,6 +84,7 @@ class Control:
         self.rollbacks: Rollbacks | None = None
         self.canaries = CanaryControl(system=system, queue=queue, step_aside=self.step_aside)
         self.outside: Elsewhere | None = None
+        self.in_force = in_force
         self.configurations = configurations
         self.started_at = time.time()
         self.watch = {"watching": False, "mode": "off"}
@@ -193,7 +194,7 @@ class Control:
         self.step_aside()
         command = Withdraw(key=key, status=status, force=force, routes=routes, trigger=trigger)
         withdrawn: Withdrawn = self._queue.put(command).result()
-        limits = self._settings().reload
+        limits = self.in_force.current.reload
         return withdrawn.wait(limits.timeout + (0 if force else limits.drain_timeout))
 
     def step_aside(self) -> None:
@@ -211,6 +212,13 @@ class Control:
                     hint="do it from a route, a command, an event or a task",
                 )
             self._system.gate.leave(part)
+
+    def apply_settings(self, development_mode: bool | None = None) -> None:
+        """Has config/hot-loading.yaml read anew and waits until what it says is in force, with
+        development mode on or off whatever it says, until this host stops, where that is given."""
+        self.step_aside()
+        self.in_force.say(development_mode)
+        self._queue.put(ReadSettings()).result()
 
     def discover(self) -> list[str]:
         """Looks at plugins/ anew, loads what is new, and gives all names."""

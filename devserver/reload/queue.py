@@ -38,6 +38,11 @@ class ReloadPlugins:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReadSettings:
+    """Look at config/hot-loading.yaml anew."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rescan:
     """Look at plugins/ anew."""
 
@@ -150,6 +155,7 @@ class CanaryLeft:
 Command = (
     FilesChanged
     | ReloadPlugins
+    | ReadSettings
     | Rescan
     | LoadAll
     | Withdraw

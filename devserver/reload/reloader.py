@@ -35,6 +35,7 @@ from devserver.reload.queue import (
     LoadAll,
     ProbationFailed,
     Queued,
+    ReadSettings,
     ReloadPlugins,
     ReloadQueue,
     Replace,
@@ -77,6 +78,7 @@ class Reloader:
         operator: Operator,
         recorder: Recorder,
         settings: Callable[[], Settings],
+        on_settings: Callable[[], None],
         on_missing: Callable[[Sequence[Reading]], None],
     ) -> None:
         self._queue = queue
@@ -90,6 +92,7 @@ class Reloader:
         self._lazy = lazy
         self._overtaking = overtaking
         self._operator = operator
+        self._on_settings = on_settings
         self._replacing = Replacing(
             project=project,
             system=system,
@@ -206,6 +209,8 @@ class Reloader:
                 return self._saves.judge(queued)
             case ReloadPlugins() as command:
                 return self._reload(command, queued.arrived)
+            case ReadSettings():
+                return self._on_settings()
             case Rescan():
                 return self._saves.rescan(queued.arrived)
             case LoadAll():

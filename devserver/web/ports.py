@@ -12,6 +12,7 @@ from devserver.reload.canary_control import CanaryControl
 from devserver.reload.configurations import Configurations
 from devserver.reload.journal import Journal
 from devserver.reload.rollbacks import Rollbacks
+from devserver.reload.settings_in_force import SettingsInForce
 from devserver.runtime.api_document import ApiPart
 from devserver.runtime.event_log import EventLog
 from devserver.runtime.generation import Generation
@@ -32,6 +33,7 @@ class Control(Protocol):
     """What plugins published lately."""
     rollbacks: Rollbacks | None
     canaries: CanaryControl
+    in_force: SettingsInForce
     configurations: Configurations
     started_at: float
     """Unix seconds."""
@@ -66,6 +68,11 @@ class Control(Protocol):
 
     def unload(self, name: str, *, force: bool = False, trigger: str = "api") -> Outcome:
         """Like `disable`, until the next start. Raises PluginNotFound, SwitchRefused."""
+        ...
+
+    def apply_settings(self, development_mode: bool | None = None) -> None:
+        """Reads config/hot-loading.yaml anew and waits until it is in force; with development
+        mode on or off for this run, where that is given."""
         ...
 
     def discover(self) -> list[str]:

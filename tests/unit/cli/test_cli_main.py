@@ -44,7 +44,7 @@ def python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_the_commands_are_those_that_exist_so_far() -> None:
     assert {" ".join(c) for c in COMMANDS} == {
         "database", "database migrate", "database status", "instances", "start",
-        "", "dev", "dev server", "dev token", "dev plugin", "dev plugin codes",
+        "", "dev", "dev mode", "dev server", "dev token", "dev plugin", "dev plugin codes",
         "dev plugin validate", "plugins",
         "dev plugin analyze-deps", "dev plugin create", "dev plugin schema", "dev plugin test",
         "plugins config", "plugins deps",

@@ -475,3 +475,18 @@ def test_other_clients_get_json_errors(client: FlaskClient, accept: str) -> None
 
 def test_answers_are_not_stored(client: FlaskClient) -> None:
     assert client.get("/api/plugins").headers["Cache-Control"] == "no-store"
+
+
+def test_settings_are_shown_applied_and_said_for_a_run(
+    control: FakeControl, client: FlaskClient
+) -> None:
+    path = "/api/hot-reload/settings"
+    shown = client.get(path).json
+    assert (shown["ok"], shown["for_this_run"], shown["diagnostics"]) == (True, False, [])
+    assert shown["settings"]["development_mode"] is True
+    said = client.post(path, json={"development_mode": False}).json
+    assert (said["for_this_run"], said["settings"]["development_mode"]) == (True, False)
+    assert client.post(path).json == shown
+    for body in ({"development_mode": "no"}, {"development_mode": 1}, {"enabled": False}):
+        answer = client.post(path, json=body)
+        assert (answer.status_code, "development_mode" in answer.json["hint"]) == (400, True)

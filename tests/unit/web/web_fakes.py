@@ -15,6 +15,7 @@ from devserver.core.manifest import Manifest
 from devserver.core.names import normalise
 from devserver.core.outcome import Outcome, Result, StateReport, Step
 from devserver.reload.journal import Journal
+from devserver.reload.settings_in_force import SettingsInForce
 from devserver.runtime.api_document import ApiPart, part_of
 from devserver.runtime.event_log import EventLog
 from devserver.runtime.generation import Generation
@@ -115,6 +116,7 @@ class FakeControl:
         self.configurations = FakeConfigurations()
         self.configured: list[tuple[str, dict[str, Any]]] = []
         self.watch: Mapping[str, Any] = {"watching": True, "mode": "native"}
+        self.in_force = SettingsInForce(root, journal=self.journal, variant=lambda found: found)
 
     def add(self, *records: PluginRecord, edges: tuple[Edge, ...] = ()) -> None:
         self.registry.publish(*records, edges=(*self.registry.view.edges, *edges))
@@ -144,6 +146,10 @@ class FakeControl:
 
     def unload(self, name: str, *, force: bool = False, trigger: str = "api") -> Outcome:
         return self.reload(name, force=force, trigger=f"{trigger} unload")
+
+    def apply_settings(self, development_mode: bool | None = None) -> None:
+        self.in_force.say(development_mode)
+        self.in_force.read()
 
     def discover(self) -> list[str]:
         return sorted(r.name for r in self.registry.view.plugins.values())
