@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from devserver.cli.commands import Invocation
@@ -21,7 +22,7 @@ def show_outcome(document: dict[str, Any], invocation: Invocation) -> None:
     RichView(console_for()).outcome(outcome_of(document))
 
 
-def exit_code(outcomes: list[dict[str, Any]]) -> ExitCode:
+def exit_code(outcomes: Sequence[dict[str, Any]]) -> ExitCode:
     """The exit code that stands for all of them."""
     results = {outcome["result"] for outcome in outcomes}
     if "rolled_back" in results:

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 
 from devserver.cli.failures import ConnectionBroken, RequestFailed, ServerNotRunning
 from devserver.core.errors import DevServerError, PluginNotFound
-from devserver.core.names import problem_with
+from devserver.core.names import EVERY, problem_with
 from devserver.runtime.project import Project
 
 READ_TIMEOUT = 10.0
@@ -83,21 +83,29 @@ class ServerClient:
         answer = self.call("GET", path, query=query, timeout=READ_TIMEOUT)
         return answer.document
 
-    def reload(
-        self, name: str, *, force: bool = False, canary: Mapping[str, str] | None = None
-    ) -> dict[str, Any]:
-        """Reloads a plugin and gives the outcome, whichever it is. `canary` is the query that
-        asks for one."""
-        answer = self.call(
-            "POST",
-            f"{_place(name)}/reload",
-            query={**({"force": "true"} if force else {}), **(canary or {})},
-            accept=frozenset({409, 422}),
-            plugin=name,
-        )
+    def reload(self, name: str, options: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """Reloads a plugin and gives the outcome, whichever it is. `options` are the query, which
+        may ask for a canary."""
+        return self._outcome_of(name, "reload", options or {})
+
+    def restart(self, name: str, options: Mapping[str, str]) -> dict[str, Any]:
+        """Stops a plugin and starts it anew; the outcome, whichever it is."""
+        return self._outcome_of(name, "restart", options)
+
+    def _outcome_of(self, name: str, deed: str, query: Mapping[str, str]) -> dict[str, Any]:
+        path, accept = f"{_place(name)}/{deed}", frozenset({409, 422})
+        answer = self.call("POST", path, query=query, accept=accept, plugin=name)
         if "result" not in answer.document:
             raise self.failure(answer, name)
         return dict(answer.document)
+
+    def reload_all(self, options: Mapping[str, str]) -> list[dict[str, Any]]:
+        """Reloads all plugins that are not disabled; the outcomes."""
+        path, accept = "/api/plugins/reload", frozenset({409, 422})
+        answer = self.call("POST", path, query=options, accept=accept)
+        if "outcomes" not in answer.document:
+            raise self.failure(answer, "")
+        return list(answer.document["outcomes"])
 
     def switch(
         self, name: str, deed: str, *, force: bool = False, routes: bool = True
@@ -124,14 +132,15 @@ class ServerClient:
             raise self.failure(answer, name)
         return dict(answer.document)
 
-    def ask_all(self, name: str, action: str, *, policy: str, force: bool) -> dict[str, Any]:
-        """Has every instance `enable`, `disable` or `reload` a plugin; the report
+    def ask_all(
+        self, name: str, action: str, *, policy: str, options: Mapping[str, str]
+    ) -> dict[str, Any]:
+        """Has every instance `enable`, `disable` or `reload` a plugin, or EVERY; the report
         `{success, revision, plugin, action, policy, converged, failed, missing}`."""
         answer = self.call(
             "POST",
-            f"{_place(name)}/{action}",
-            query={"all_instances": "true", "policy": policy}
-            | ({"force": "true"} if force else {}),
+            f"{'/api/plugins' if name == EVERY else _place(name)}/{action}",
+            query={**options, "all_instances": "true", "policy": policy},
             accept=frozenset({409}),
             plugin=name,
         )
@@ -239,7 +248,7 @@ class ServerClient:
             ) from None
         except (OSError, http.client.HTTPException):
             if sent:
-                raise ConnectionBroken(self.url) from None
+                raise ConnectionBroken(self.url, to_all="all_instances=true" in target) from None
             raise ServerNotRunning(str(self._project.root)) from None
         finally:
             connection.close()

@@ -64,7 +64,8 @@ def disable(
     """
     _refuse_both(no_routes=no_routes, all_instances=all_instances)
     if all_instances:
-        return ask_all(invocation, name, "disable", policy=policy, force=force)
+        options = {"force": "true"} if force else {}
+        return ask_all(invocation, name, "disable", policy=policy, options=options)
     return _switch(invocation, name, "disable", force=force, routes=not no_routes)
 
 

@@ -28,12 +28,12 @@ from devserver.reload.queue import (
     Configure,
     Enable,
     ReadSettings,
-    ReloadPlugins,
     ReloadQueue,
     Replace,
     Rescan,
     Withdraw,
 )
+from devserver.reload.reloads import Reloads
 from devserver.reload.rollbacks import Rollbacks
 from devserver.reload.settings_in_force import SettingsInForce
 from devserver.reload.withdrawal import Withdrawn
@@ -82,6 +82,7 @@ class Control:
         self.journal = journal
         self.events = system.bus.log
         self.rollbacks: Rollbacks | None = None
+        self._reloads = Reloads(registry=self.registry, queue=queue, step_aside=self.step_aside)
         self.canaries = CanaryControl(system=system, queue=queue, step_aside=self.step_aside)
         self.outside: Elsewhere | None = None
         self.in_force = in_force
@@ -95,22 +96,31 @@ class Control:
             raise PluginNotFound(name)
         return record
 
-    def reload(self, name: str, *, force: bool = False, trigger: str = "api") -> Outcome:
-        """Reloads a plugin from disk, with its dependents, and waits for the outcome.
+    def reload(
+        self, name: str, *, force: bool = False, backup_state: bool = False, trigger: str = "api"
+    ) -> Outcome:
+        """Reloads a plugin from disk, with its dependents, and waits for the outcome. With
+        `backup_state` the state of what goes is written down before that is told.
 
         Raises PluginNotFound, PluginUnavailable for one that is disabled, or DevServerError when
         a hook of a reload asks for another one.
         """
-        record = self._record(name)
-        if record.status is PluginStatus.DISABLED:
-            raise PluginUnavailable(
-                f"plugin {record.name!r} is disabled: {record.reason}",
-                hint=f"`sysctl plugins enable {record.name}` puts it into service",
-            )
-        self.step_aside()
-        command = ReloadPlugins(keys=(record.key,), force=force, trigger=trigger)
-        outcome: Outcome = self._queue.put(command).result()
-        return outcome
+        return self._reloads.one(name, force=force, backup_state=backup_state, trigger=trigger)
+
+    def restart(
+        self, name: str, *, force: bool = False, backup_state: bool = False, trigger: str = "api"
+    ) -> Outcome:
+        """Like `reload`, but nothing of the plugin's state goes on; that of its dependents does.
+        What does not start leaves the running version as it is."""
+        return self._reloads.one(
+            name, force=force, backup_state=backup_state, trigger=trigger, anew=True
+        )
+
+    def reload_all(
+        self, *, force: bool = False, backup_state: bool = False, trigger: str = "api"
+    ) -> list[Outcome]:
+        """Reloads every plugin that is not disabled, dependencies first."""
+        return self._reloads.every(force=force, backup_state=backup_state, trigger=trigger)
 
     def enable(self, name: str, *, routes: bool = True, trigger: str = "api") -> Outcome:
         """Puts a plugin into service and waits for the outcome; one that cannot go live stays

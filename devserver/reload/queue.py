@@ -30,10 +30,14 @@ class FilesChanged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReloadPlugins:
-    """Somebody asks for a reload of `keys`, whatever their content. `force` skips validation."""
+    """Somebody asks for a reload of `keys`, whatever their content. `force` skips validation.
+    With `anew` nothing of their running state goes on. With `backup_state` the state of what goes
+    is written down whatever the settings say."""
 
     keys: tuple[str, ...]
     force: bool = False
+    anew: bool = False
+    backup_state: bool = False
     trigger: str = "api"
 
 

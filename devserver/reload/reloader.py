@@ -242,9 +242,10 @@ class Reloader:
         self._held.end(command.keys)
         news = self._system.values.news
         readings = {
-            key: replace(self._catalog.read(key), changes=news(key)) for key in command.keys
+            key: replace(self._catalog.read(key), changes=news(key), anew=command.anew)
+            for key in command.keys
         }
-        cause = Cause(trigger=command.trigger, arrived=arrived)
+        cause = Cause(trigger=command.trigger, arrived=arrived, backup_state=command.backup_state)
         return self._judge.judge(readings, cause, force=command.force, asked=True)
 
 

@@ -50,9 +50,14 @@ _AT_CONSTRUCTION = frozenset(("host",))
 class Snapshot:
     """The run-time state of all generations of a transaction. All values are in one pickle, so
     objects that plugins share stay shared. `custom` maps plugins to what get_persistent_state()
-    gave."""
+    gave. Of those in `anew` there is nothing, but references of others to them are kept."""
 
-    def __init__(self, generations: Sequence[Generation], custom: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        generations: Sequence[Generation],
+        custom: Mapping[str, Any],
+        anew: Collection[str] = (),
+    ) -> None:
         self._plugins = tuple(g.key for g in generations)
         self._kinds = {g.key: type(g.plugin) for g in generations}
         self._substitutes = substitutes_of(generations)
@@ -65,7 +70,8 @@ class Snapshot:
         self.kept: dict[str, Kept] = {}
         unchanged: dict[Place, Any] = {}
         for generation in generations:
-            unchanged |= self._keep(generation)
+            if generation.key not in anew:
+                unchanged |= self._keep(generation)
         self.dumped = self._dump_with_shared(unchanged)
         if custom:
             self.values |= {(key, CUSTOM): value for key, value in custom.items()}

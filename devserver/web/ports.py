@@ -38,8 +38,23 @@ class Control(Protocol):
     started_at: float
     """Unix seconds."""
 
-    def reload(self, name: str, *, force: bool = False, trigger: str = "api") -> Outcome:
-        """Reloads and waits for the outcome. Raises PluginNotFound, PluginUnavailable."""
+    def reload(
+        self, name: str, *, force: bool = False, backup_state: bool = False, trigger: str = "api"
+    ) -> Outcome:
+        """Reloads and waits for the outcome; with `backup_state` state is written down, too.
+        Raises PluginNotFound, PluginUnavailable."""
+        ...
+
+    def restart(
+        self, name: str, *, force: bool = False, backup_state: bool = False, trigger: str = "api"
+    ) -> Outcome:
+        """Like `reload`, but the plugin's state begins anew."""
+        ...
+
+    def reload_all(
+        self, *, force: bool = False, backup_state: bool = False, trigger: str = "api"
+    ) -> list[Outcome]:
+        """Reloads every plugin that is not disabled, dependencies first."""
         ...
 
     def enable(self, name: str, *, routes: bool = True, trigger: str = "api") -> Outcome:

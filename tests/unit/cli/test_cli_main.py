@@ -51,7 +51,8 @@ def test_the_commands_are_those_that_exist_so_far() -> None:
         "plugins disable", "plugins enable", "plugins load", "plugins unload",
         "plugins install", "plugins uninstall", "plugins canary",
         "plugins history", "plugins rollback", "plugins bisect", "plugins events", "plugins health",
-        "plugins info", "plugins list", "plugins reload", "plugins run", "plugins status",
+        "plugins info", "plugins list", "plugins reload", "plugins restart",
+        "plugins run", "plugins status",
     }  # fmt: skip
 
 
@@ -234,7 +235,7 @@ def test_completion_knows_commands_and_plugins(project: Path) -> None:
         return [line.partition(",")[2] for line in result.stdout.splitlines()]
 
     assert complete("sysctl pl") == ["plugins"]
-    assert complete("sysctl plugins re") == ["reload"]
+    assert complete("sysctl plugins re") == ["reload", "restart"]
     assert complete("sysctl plugins info ") == ["orders", "users"]
     assert complete("sysctl dev plugin validate us") == ["users"]
 

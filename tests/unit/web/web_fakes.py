@@ -121,11 +121,26 @@ class FakeControl:
     def add(self, *records: PluginRecord, edges: tuple[Edge, ...] = ()) -> None:
         self.registry.publish(*records, edges=(*self.registry.view.edges, *edges))
 
-    def reload(self, name: str, *, force: bool = False, trigger: str = "api") -> Outcome:
+    def reload(
+        self, name: str, *, force: bool = False, backup_state: bool = False, trigger: str = "api"
+    ) -> Outcome:
+        trigger = f"{trigger} backup" if backup_state else trigger
         self.reload_calls.append((name, force, trigger))
         if self.registry.view.find(name) is None:
             raise PluginNotFound(name)
         return self.journal.record(self.on_reload(name))
+
+    def restart(
+        self, name: str, *, force: bool = False, backup_state: bool = False, trigger: str = "api"
+    ) -> Outcome:
+        deed = f"{trigger} restart"
+        return self.reload(name, force=force, backup_state=backup_state, trigger=deed)
+
+    def reload_all(
+        self, *, force: bool = False, backup_state: bool = False, trigger: str = "api"
+    ) -> list[Outcome]:
+        names = sorted(r.name for r in self.registry.view.plugins.values())
+        return [self.reload(n, force=force, backup_state=backup_state) for n in names]
 
     def load(self, name: str, *, trigger: str = "api") -> Outcome:
         return self.enable(name, trigger=trigger)
