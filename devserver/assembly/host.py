@@ -25,6 +25,7 @@ from devserver.reload.catalog import Catalog
 from devserver.reload.configurations import Configurations
 from devserver.reload.control import Control
 from devserver.reload.disposal import Disposer
+from devserver.reload.followers import Followers
 from devserver.reload.health_watch import HealthWatch
 from devserver.reload.held import Held
 from devserver.reload.journal import Journal
@@ -123,6 +124,7 @@ class PluginHost:
             settings=lambda: self.settings,
             tell=lambda level, message, hint: self._recorder.notice(level, message, hint=hint),
         )
+        followers = Followers()
         self._reloader = build_reloader(
             project,
             system=self.system,
@@ -136,6 +138,7 @@ class PluginHost:
             desired=self._keeping.desired,
             overtaking=overtaking,
             disposer=self._disposer,
+            followed=followers,
             settings=lambda: self.settings,
             on_settings=self._in_force.read,
             on_validators=self._validators_changed,
@@ -162,6 +165,7 @@ class PluginHost:
             api=ApiParts(self.system),
             pending=lambda: sorted(self._pending.keys() | self._held.behind()),
             in_force=self._in_force,
+            followers=followers,
         )
         self.control.rollbacks = Rollbacks(
             project=project,

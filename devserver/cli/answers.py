@@ -7,13 +7,12 @@ from typing import Any
 
 from devserver.cli.commands import Invocation
 from devserver.cli.failures import ExitCode
-from devserver.cli.output import print_document
 
 
 def show_outcome(document: dict[str, Any], invocation: Invocation) -> None:
     """As the terminal of the server shows it, or as the document."""
     if invocation.as_json:
-        print_document(document)
+        invocation.print(document)
         return
     from devserver.cli.outcomes import outcome_of
     from devserver.cli.output import console_for

@@ -6,7 +6,7 @@ import http.client
 import json
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -20,6 +20,8 @@ READ_TIMEOUT = 10.0
 """Seconds for an answer that is at hand."""
 WORK_TIMEOUT = 600.0
 """Seconds for an answer that waits for plugin code: hooks, drains, commands."""
+_SILENCE = 60.0
+"""Seconds without a heartbeat after which who is followed counts as gone."""
 _WILDCARDS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
@@ -93,7 +95,7 @@ class ServerClient:
         return self._outcome_of(name, "restart", options)
 
     def _outcome_of(self, name: str, deed: str, query: Mapping[str, str]) -> dict[str, Any]:
-        path, accept = f"{_place(name)}/{deed}", frozenset({409, 422})
+        path, accept = f"{place_of(name)}/{deed}", frozenset({409, 422})
         answer = self.call("POST", path, query=query, accept=accept, plugin=name)
         if "result" not in answer.document:
             raise self.failure(answer, name)
@@ -114,7 +116,7 @@ class ServerClient:
         outcome when the plugin could not go live."""
         answer = self.call(
             "POST",
-            f"{_place(name)}/{deed}",
+            f"{place_of(name)}/{deed}",
             query=({"force": "true"} if force else {}) | ({} if routes else {"routes": "false"}),
             accept=frozenset({409, 422}),
             plugin=name,
@@ -126,7 +128,7 @@ class ServerClient:
     def configure(self, name: str, changes: Mapping[str, Any]) -> dict[str, Any]:
         """Overrides values of a plugin's configuration; None takes an override out. The outcome,
         whichever it is."""
-        path, accept = f"{_place(name)}/config", frozenset({409, 422})
+        path, accept = f"{place_of(name)}/config", frozenset({409, 422})
         answer = self.call("PUT", path, body=dict(changes), accept=accept, plugin=name)
         if "result" not in answer.document:
             raise self.failure(answer, name)
@@ -139,7 +141,7 @@ class ServerClient:
         `{success, revision, plugin, action, policy, converged, failed, missing}`."""
         answer = self.call(
             "POST",
-            f"{'/api/plugins' if name == EVERY else _place(name)}/{action}",
+            f"{'/api/plugins' if name == EVERY else place_of(name)}/{action}",
             query={**options, "all_instances": "true", "policy": policy},
             accept=frozenset({409}),
             plugin=name,
@@ -152,7 +154,7 @@ class ServerClient:
         """Puts an earlier version of a plugin into service; the outcome, with `version` and
         `on_disk`, or `{error, hint, versions}` for a version that is not kept."""
         body = {"write": write} | ({} if to is None else {"to": to})
-        path, accept = f"{_place(name)}/rollback", frozenset({404, 409, 422})
+        path, accept = f"{place_of(name)}/rollback", frozenset({404, 409, 422})
         answer = self.call("POST", path, body=body, accept=accept, plugin=name)
         if "result" not in answer.document and "versions" not in answer.document:
             raise self.failure(answer, name)
@@ -160,7 +162,7 @@ class ServerClient:
 
     def versions(self, name: str) -> list[dict[str, Any]]:
         """The versions of a plugin's source that are kept, the oldest first."""
-        path = f"{_place(name)}/versions"
+        path = f"{place_of(name)}/versions"
         return list(self.call("GET", path, timeout=READ_TIMEOUT, plugin=name).document)
 
     def history(self, plugin: str | None, limit: int) -> list[dict[str, Any]]:
@@ -179,17 +181,17 @@ class ServerClient:
 
     def run_command(self, plugin: str, command: str, arguments: Mapping[str, Any]) -> Any:
         """Runs a plugin's command; the document `{"result": ...}`."""
-        path = f"{_place(plugin)}/commands/{quote(command, safe='')}"
+        path = f"{place_of(plugin)}/commands/{quote(command, safe='')}"
         return self.call("POST", path, body=dict(arguments), plugin=plugin).document
 
     def commands(self, plugin: str) -> list[dict[str, Any]]:
         """What a plugin's commands take: `[{name, help, parameters}]`."""
-        path = f"{_place(plugin)}/commands"
+        path = f"{place_of(plugin)}/commands"
         return list(self.call("GET", path, timeout=READ_TIMEOUT, plugin=plugin).document)
 
     def of_plugin(self, name: str, what: str) -> dict[str, Any]:
         """`status`, `info` or `config` of a plugin."""
-        path = f"{_place(name)}/{what}"
+        path = f"{place_of(name)}/{what}"
         return dict(self.call("GET", path, timeout=READ_TIMEOUT, plugin=name).document)
 
     def call(
@@ -224,6 +226,23 @@ class ServerClient:
             payload=head + content + f"\r\n--{mark}--\r\n".encode(),
         )
         return self.call("POST", path, query=query, body=body, accept=accept)
+
+    def stream(self, path: str, *, query: Mapping[str, str], plugin: str) -> Iterator[bytes]:
+        """The lines of an answer that goes on until the server ends it, or has gone."""
+        target = f"{self._path}{path}?{urlencode(query)}"
+        headers = {"Accept": "text/event-stream", "Authorization": f"Bearer {self._token}"}
+        connection = http.client.HTTPConnection(*self._address, timeout=_SILENCE)
+        try:
+            connection.request("POST", target, headers=headers)
+            response = connection.getresponse()
+            if response.status != 200:
+                answer = Answer(status=response.status, document=_parsed(response.read()))
+                raise self.failure(answer, plugin)
+            yield from response
+        except (OSError, http.client.HTTPException):
+            return
+        finally:
+            connection.close()
 
     def _exchange(self, method: str, target: str, body: Any, timeout: float) -> Answer:
         headers = {"Accept": "application/json", "Authorization": f"Bearer {self._token}"}
@@ -281,7 +300,7 @@ class ServerClient:
         )
 
 
-def _place(plugin: str) -> str:
+def place_of(plugin: str) -> str:
     """Where the API has a plugin. Raises PluginNotFound for what can be no plugin's name."""
     if problem_with(plugin) is not None:
         raise PluginNotFound(plugin)

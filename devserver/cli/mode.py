@@ -173,3 +173,14 @@ def _document(facts: _Facts, *, changed: bool | None) -> dict[str, Any]:
         },
     }
     return document if changed is None else {"changed": changed, **document}
+
+
+def develop_for_this_run(invocation: Invocation) -> None:
+    """Turns development mode on until the server stops, where it is off. Raises
+    ServerNotRunning."""
+    from devserver.cli.client import ServerClient
+
+    client = ServerClient.get(invocation.project())
+    if not client.read(_PATH)["settings"][_KEY]:
+        client.call("POST", _PATH, body={_KEY: True})
+        print("development mode is on until the server stops", file=sys.stderr)

@@ -31,6 +31,7 @@ _SERVING = ("active", "reloading")
         "bisect": "devserver.cli.bisect:bisect",
         "canary": "devserver.cli.canary:canary",
         "config": "devserver.cli.configuration:config",
+        "dev": "devserver.cli.developing:develop",
         "disable": "devserver.cli.switching:disable",
         "enable": "devserver.cli.switching:enable",
         "events": "devserver.cli.events:events",

@@ -21,6 +21,7 @@ from devserver.reload.api_parts import ApiParts
 from devserver.reload.canary_control import CanaryControl
 from devserver.reload.configurations import Configurations
 from devserver.reload.details import details_of, routes_of
+from devserver.reload.followers import Followers
 from devserver.reload.journal import Journal
 from devserver.reload.leaks import LeakWatch
 from devserver.reload.probe import HealthProbe
@@ -69,6 +70,7 @@ class Control:
         configurations: Configurations,
         pending: Callable[[], list[str]],
         in_force: SettingsInForce,
+        followers: Followers,
     ) -> None:
         self._system = system
         self._queue = queue
@@ -86,6 +88,7 @@ class Control:
         self.canaries = CanaryControl(system=system, queue=queue, step_aside=self.step_aside)
         self.outside: Elsewhere | None = None
         self.in_force = in_force
+        self.followers = followers
         self.configurations = configurations
         self.started_at = time.time()
         self.watch = {"watching": False, "mode": "off"}

@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -78,6 +78,7 @@ class Reloader:
         operator: Operator,
         recorder: Recorder,
         settings: Callable[[], Settings],
+        followed: Container[str],
         on_settings: Callable[[], None],
         on_missing: Callable[[Sequence[Reading]], None],
     ) -> None:
@@ -119,6 +120,7 @@ class Reloader:
             catalog=catalog,
             intake=intake,
             judge=judge,
+            followed=followed,
             settings=settings,
         )
         self._overtaken: deque[Queued] = deque()

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from devserver.core.outcome import Outcome
 from devserver.reload.canary_control import CanaryControl
 from devserver.reload.configurations import Configurations
+from devserver.reload.followers import Followers
 from devserver.reload.journal import Journal
 from devserver.reload.rollbacks import Rollbacks
 from devserver.reload.settings_in_force import SettingsInForce
@@ -34,6 +35,8 @@ class Control(Protocol):
     rollbacks: Rollbacks | None
     canaries: CanaryControl
     in_force: SettingsInForce
+    followers: Followers
+    """Plugins whose saves are reloaded though `reload.automatic` is false."""
     configurations: Configurations
     started_at: float
     """Unix seconds."""

@@ -47,7 +47,7 @@ def test_the_commands_are_those_that_exist_so_far() -> None:
         "", "dev", "dev mode", "dev server", "dev token", "dev plugin", "dev plugin codes",
         "dev plugin validate", "plugins",
         "dev plugin analyze-deps", "dev plugin create", "dev plugin schema", "dev plugin test",
-        "plugins config", "plugins deps",
+        "plugins config", "plugins deps", "plugins dev",
         "plugins disable", "plugins enable", "plugins load", "plugins unload",
         "plugins install", "plugins uninstall", "plugins canary",
         "plugins history", "plugins rollback", "plugins bisect", "plugins events", "plugins health",

@@ -14,6 +14,7 @@ from devserver.core.lifecycle import PluginStatus
 from devserver.core.manifest import Manifest
 from devserver.core.names import normalise
 from devserver.core.outcome import Outcome, Result, StateReport, Step
+from devserver.reload.followers import Followers
 from devserver.reload.journal import Journal
 from devserver.reload.settings_in_force import SettingsInForce
 from devserver.runtime.api_document import ApiPart, part_of
@@ -116,6 +117,7 @@ class FakeControl:
         self.configurations = FakeConfigurations()
         self.configured: list[tuple[str, dict[str, Any]]] = []
         self.watch: Mapping[str, Any] = {"watching": True, "mode": "native"}
+        self.followers = Followers()
         self.in_force = SettingsInForce(root, journal=self.journal, variant=lambda found: found)
 
     def add(self, *records: PluginRecord, edges: tuple[Edge, ...] = ()) -> None:
