@@ -145,6 +145,8 @@ Parts = list[str | tuple[str, str]]
 
 def _success(outcome: Outcome) -> Parts:
     parts: Parts = [("✓ ", "green"), (one_line(outcome.plugin), "bold")]
+    if outcome.deed and outcome.reloaded:
+        parts.append(f" {one_line(outcome.deed)}")  # it alone; the others came along
     parts += _others(companions(outcome))
     parts += [f" {_generations(outcome)} ", (f"{milliseconds(outcome.duration_ms)} ms", "bold")]
     parts += _steps(outcome)

@@ -27,6 +27,7 @@ from devserver.web.metrics import Metrics
 from devserver.web.openapi import ApiBrowser
 from devserver.web.packages import PackagesApi
 from devserver.web.ports import Control
+from devserver.web.settings import SettingsApi
 from devserver.web.stream import EventStream
 from devserver.web.tokens import Tokens
 from devserver.web.watch import WatchApi
@@ -64,6 +65,7 @@ def create_web_app(
         instances,
         HistoryApi(control=control),
         ConfigurationApi(control=control),
+        SettingsApi(control=control),
         AdminApi(control=control),
         ManagementApi(control=control),
         EventStream(control=control, stopping=stopping),
