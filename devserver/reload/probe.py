@@ -94,10 +94,11 @@ class HealthProbe:
                     hooks.call, plugin=record.name, hook="health_check", timeout=self._timeout
                 )
                 answer = call(call_attribute, flight.generation.plugin, "health_check")
-                told = call(health_of, answer)
+                told = call(health_of, answer, self._system.secrets.of([record.key]))
             health = _shape("unhealthy", False, told) if isinstance(told, str) else _told(told)
         except (PluginHookFailed, PluginUnavailable) as error:
-            health = _shape("unhealthy", False, str(error))
+            message = self._system.secrets.mask(record.key, str(error))
+            health = _shape("unhealthy", False, message)
         finally:
             hooks.close()
         self._last[record.key] = generation.number, hooks

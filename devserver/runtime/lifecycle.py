@@ -210,7 +210,8 @@ class Lifecycle:
         answer = self._calls.hook("health_check")
         health: HealthStatus | str = HealthStatus()
         if answer is not None:
-            health = self._calls.call(asked.health_of, answer, hook="health_check")
+            secrets = self._system.secrets.of([self.generation.key])
+            health = self._calls.call(asked.health_of, answer, secrets, hook="health_check")
         if isinstance(health, str):
             raise self._calls.fault("health_check", health)
         if not health.healthy:
