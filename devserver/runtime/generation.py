@@ -63,7 +63,7 @@ class Baseline:
 
 @dataclass(slots=True)
 class Counters:
-    """Counts of one plugin, carried from generation to generation."""
+    """Counts of one plugin, the same for all its generations."""
 
     requests: int = 0
     errors: int = 0
