@@ -56,8 +56,7 @@ def _live(generation: Generation, published: Mapping[str, int]) -> dict[str, Any
     return {
         "config": shown(generation.host.config(), generation.manifest),
         "permissions": [
-            {"key": getattr(p, "key", str(p)), "description": getattr(p, "description", "")}
-            for p in generation.permissions
+            {"key": p.key, "description": p.description} for p in generation.permissions
         ],
         "services": sorted(generation.services),
         "events": _events(generation, published),

@@ -21,6 +21,7 @@ from devserver.runtime.routes import AsyncBridge, PluginApp, mount
 from devserver.runtime.settling import baseline_after, settle
 from devserver.sdk.context import PluginContext
 from devserver.sdk.health import HealthStatus
+from devserver.sdk.permissions import Permission
 from devserver.sdk.plugin import BasePlugin
 from devserver.sdk.routing import Router
 
@@ -160,6 +161,18 @@ def list_of(answer: Any) -> list[Any] | str:
     if answer is None:
         return []
     return list(answer) if isinstance(answer, (list, tuple, set)) else type(answer).__name__
+
+
+def permissions_of(answer: list[Any]) -> tuple[Permission, ...]:
+    """What `register_permissions()` gave, in values of our own. Raises TypeError."""
+    return tuple(map(_permission, answer))
+
+
+def _permission(item: Any) -> Permission:
+    key = getattr(item, "key", item)
+    if not isinstance(key, str) or not key:
+        raise TypeError(f"a permission is Permission(key='orders.view') or its key, not {item!r}")
+    return Permission(str(key), str(getattr(item, "description", "") or ""))
 
 
 def mounted(

@@ -194,7 +194,9 @@ class Lifecycle:
         )
         if app.mounts:
             self._calls.call(app.mounts.start, generation.ledger, hook="lifespan startup")
-        generation.permissions = tuple(self._list_of("register_permissions"))
+        hook = "register_permissions"
+        listed = self._list_of(hook)
+        generation.permissions = self._calls.call(asked.permissions_of, listed, hook=hook)
 
     def _list_of(self, hook: str) -> list[Any]:
         answer = self._calls.hook(hook)

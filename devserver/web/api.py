@@ -46,7 +46,7 @@ class PluginApi:
         post("/plugins/<name>/load")(self.load)
         post("/plugins/<name>/unload")(self.unload)
         get("/plugins/<name>/commands")(self.commands)
-        post("/plugins/<name>/commands/<command>")(self.run_command)
+        post("/plugins/<name>/commands/<path:command>")(self.run_command)
         get("/hot-reload/status")(self.reload_status)
         get("/hot-reload/plugins/<name>/info")(self.reload_info)
         get("/graph")(self.graph)

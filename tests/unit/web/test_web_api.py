@@ -422,6 +422,12 @@ def test_a_command_that_tries_to_end_the_process_tells_no_secret(
     assert "SystemExit" in answer.json["traceback"]
 
 
+def test_a_command_may_have_a_slash_in_its_name(control: FakeControl, client: FlaskClient) -> None:
+    control.add(record("orders"))
+    control.commands["orders", "tidy/all"] = lambda: "done"
+    assert client.post("/api/plugins/orders/commands/tidy/all").json == {"result": "done"}
+
+
 def test_an_unknown_command_is_not_found(control: FakeControl, client: FlaskClient) -> None:
     control.add(record("orders"))
     answer = client.post("/api/plugins/orders/commands/dance")
