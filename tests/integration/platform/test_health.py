@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -112,6 +113,7 @@ def test_no_health_tells_a_secret(lab: Lab, answer: str) -> None:
     lab.start()
     assert lab.running.control.health("users")["message"] == "with ***"
     lab.generation("users").plugin.ill = True
+    lab.generation("users").live_since -= 60  # its last answer is old
     health = wait_for(lambda: (h := lab.running.control.health("users"))["healthy"] is False and h)
     assert "no ***" in health["message"]
     assert "hunter-two" not in str(health)
@@ -146,3 +148,33 @@ def test_figures_that_nobody_could_read_make_nobody_ill(
 )
 def test_a_dict_may_tell_its_state_by_name(answer: dict[str, Any], status: str) -> None:
     assert HealthStatus.of(answer).status == status
+
+
+def test_a_plugin_that_failed_is_unhealthy_and_one_that_is_disabled_unknown(lab: Lab) -> None:
+    lab.write("users", plugin("users", init="raise ValueError('no database')"))
+    lab.write("shop", plugin("shop"))
+    lab.start()
+    control = lab.running.control
+    assert control.disable("shop").success
+    failed = control.health("users")
+    assert (failed["status"], failed["healthy"]) == ("unhealthy", False)
+    assert "no database" in failed["message"]
+    assert control.last_health("shop")["status"] == "unknown"
+
+
+def test_the_time_of_a_check_is_that_of_the_answer(lab: Lab) -> None:
+    lab.write("/config/main.yaml", "health: {interval: 0, timeout: 20}")
+    body = """
+        def health_check(self):
+            return self.gate.wait() or True
+    """
+    top = "import threading"
+    init = "self.gate = threading.Event(); self.gate.set()"
+    lab.write("users", plugin("users", 1, top=top, init=init, body=body))
+    lab.start()
+    control, users = lab.running.control, lab.generation("users")
+    users.live_since -= 3600
+    users.plugin.gate.clear()
+    assert control.health("users")["last_check"] < time.time() - 3000
+    users.plugin.gate.set()
+    wait_for(lambda: control.health("users")["last_check"] > time.time() - 60, "a new answer")
