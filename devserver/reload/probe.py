@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from devserver.core.errors import PluginHookFailed, PluginUnavailable
+from devserver.core.errors import DevServerError
 from devserver.core.lifecycle import PluginStatus
 from devserver.runtime.asked import call_attribute, health_of
 from devserver.runtime.generation import Generation
-from devserver.runtime.hooks import HookRunner
+from devserver.runtime.limited import LimitedWork
 from devserver.runtime.registry import PluginRecord
 from devserver.runtime.system import PluginSystem
 from devserver.sdk.health import HealthStatus
@@ -44,7 +44,7 @@ class HealthProbe:
         self._timeout = timeout
         self._answers: dict[str, _Answer] = {}
         self._asking: dict[str, Future[None]] = {}
-        self._last: dict[str, tuple[int, HookRunner]] = {}
+        self._last: dict[str, tuple[int, LimitedWork]] = {}
         self._pool = ThreadPoolExecutor(4, thread_name_prefix="health")
 
     def health(self, record: PluginRecord) -> dict[str, Any]:
@@ -95,21 +95,21 @@ class HealthProbe:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _ask(self, record: PluginRecord, generation: Generation) -> None:
-        hooks = HookRunner(self._system.loop, name=f"health-{record.key}")
+        work = LimitedWork(self._system.loop, f"health-{record.key}")
         try:
             with self._system.gate.inside(record.key, "health check") as flight:
                 call = partial(
-                    hooks.call, plugin=record.name, hook="health_check", timeout=self._timeout
+                    work.call, plugin=record.name, label="health_check", timeout=self._timeout
                 )
                 answer = call(call_attribute, flight.generation.plugin, "health_check")
                 told = call(health_of, answer, self._system.secrets.of([record.key]))
             health = _shape("unhealthy", False, told) if isinstance(told, str) else _told(told)
-        except (PluginHookFailed, PluginUnavailable) as error:
+        except DevServerError as error:
             message = self._system.secrets.mask(record.key, str(error))
             health = _shape("unhealthy", False, message)
         finally:
-            hooks.close()
-        self._last[record.key] = generation.number, hooks
+            work.close()
+        self._last[record.key] = generation.number, work
         self._answers[record.key] = _Answer(generation.number, time.monotonic(), health)
 
 
