@@ -55,8 +55,11 @@ def require(*keys: str) -> None:
 def requires_permission(*keys: str) -> Callable[[F], F]:
     """Lets a function or coroutine function run only for callers that hold all of `keys`.
 
-    Raises PermissionDenied (HTTP 403 in a route) otherwise.
+    Raises PermissionDenied (HTTP 403 in a route) otherwise, and TypeError where it is written
+    without a key: what it stands at would be open to everybody.
     """
+    if not keys or not all(isinstance(key, str) and key for key in keys):
+        raise TypeError("name what is required: @requires_permission('orders.edit')")
 
     def decorate(function: F) -> F:
         if inspect.iscoroutinefunction(function):
