@@ -13,8 +13,10 @@ from devserver.cli.text import clean, one_line
 
 if TYPE_CHECKING:
     _Type = click.ParamType[Any]
-else:
-    _Type = click.ParamType  # takes no type arguments before click 8.2
+    _OneText = click.Choice[str]
+else:  # take no type arguments before click 8.2
+    _Type = click.ParamType
+    _OneText = click.Choice
 
 _TYPES: Mapping[str, _Type] = {
     "integer": click.INT,
@@ -42,6 +44,17 @@ class _Json(_Type):
             if self._strict:
                 self.fail(f"{value!r} is no JSON", param, ctx)
             return value
+
+
+class _Choice(_OneText):
+    """One of some plain values, as it is written; gives the value itself."""
+
+    def __init__(self, choices: Sequence[Any]) -> None:
+        self._values = {str(choice): choice for choice in choices}
+        super().__init__(list(self._values))
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return self._values[super().convert(value, param, ctx)]
 
 
 class CommandLine:
@@ -182,7 +195,7 @@ def _help(parameter: Mapping[str, Any]) -> str:
 
 def _type(parameter: Mapping[str, Any]) -> _Type:
     if parameter["choices"]:
-        return click.Choice([str(choice) for choice in parameter["choices"]])
+        return _Choice(parameter["choices"])
     return _TYPES.get(parameter["type"]) or _Json(strict=parameter["type"] == "json")
 
 

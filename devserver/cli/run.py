@@ -57,7 +57,10 @@ def run(
         document = client.run_command(name, command, arguments)
     except RequestFailed as error:
         if error.status == 422 and "errors" in error.document:
-            raise click.UsageError(error.message, ctx) from None
+            asked = click.Context(
+                click.Command(command), info_name=command, parent=_named(ctx, name)
+            )
+            raise click.UsageError(error.message, asked) from None
         raise
     _show(document, invocation)
     return 0

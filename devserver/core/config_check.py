@@ -1,6 +1,7 @@
 """A YAML text judged by a pydantic model: the values, or everything that is wrong and where.
 
-The fields' descriptions say what is expected of a value ("true or false").
+The fields' descriptions say what is expected of a value ("true or false"). What stands at a
+field without `repr`, and in place of a section in a list, may be secret: it is not shown.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
@@ -34,6 +35,8 @@ _RANGE_ERRORS = {
     "finite_number",
     "out_of_range",
 }
+_ENTRIES = {"grant": "a key or one that ends in `.*`"}
+"""What is expected of an entry of a list, by kind of error."""
 _LIKELY = 0.6
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -138,19 +141,31 @@ def _without_empty_sections(value: Any, model: type[BaseModel]) -> Any:
 
 
 def _section_of(field: FieldInfo | None) -> type[BaseModel] | None:
-    kind = field.annotation if field is not None else None
+    return _model(field.annotation) if field is not None else None
+
+
+def _entry_of(field: FieldInfo | None) -> type[BaseModel] | None:
+    """What each entry of a list of sections is."""
+    entries = get_args(field.annotation) if field is not None else ()
+    return _model(entries[0]) if entries else None
+
+
+def _model(kind: Any) -> type[BaseModel] | None:
     return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
 
 
 def _find_field(path: KeyPath, model: type[BaseModel]) -> FieldInfo | None:
-    """The field that a path leads to; an item of a list belongs to the list's field."""
+    """The field that a path leads to, None for a section in a list; an item of any other list
+    belongs to the list's field."""
     field: FieldInfo | None = None
     section: type[BaseModel] | None = model
     for part in path:
-        if section is None or isinstance(part, int):
-            break
-        field = section.model_fields.get(part)
-        section = _section_of(field)
+        if isinstance(part, int):
+            section = _entry_of(field)
+            field = field if section is None else None
+        elif section is not None:
+            field = section.model_fields.get(part)
+            section = _section_of(field)
     return field
 
 
@@ -163,11 +178,17 @@ def _describe_value(
         return BAD_PATTERN, f"{where} is no valid glob: {shown}: {details['ctx']['problem']}"
     if not path:
         return WRONG_TYPE, f"the file must hold keys with values, not {shown}"
-    if _section_of(field) is not None or field is None:
+    if field is None:
+        return WRONG_TYPE, f"{where} must be a section with keys of its own"
+    if _section_of(field) is not None:
         return WRONG_TYPE, f"{where} must be a section with keys of its own, not {shown}"
     expected = field.description or "something else"
+    if kind == "missing":
+        return WRONG_TYPE, f"{where} is missing: {expected}"
+    if not field.repr:
+        return WRONG_TYPE, f"{where} must be {expected}"
     if isinstance(path[-1], int):
-        expected = "a piece of text"
+        expected = _ENTRIES.get(kind, "a piece of text")
     code = OUT_OF_RANGE if kind in _RANGE_ERRORS else WRONG_TYPE
     return code, f"{where} must be {expected}, not {shown}"
 
@@ -179,7 +200,9 @@ def _hint_for_value(path: KeyPath, field: FieldInfo | None, model: type[BaseMode
         return "put its keys below it, indented"
     if isinstance(path[-1], int):
         return f"write {field.description}; put quotes around an entry that starts with * or !"
-    default = field.get_default()
+    if field.is_required():
+        return "it has no default"
+    default = field.get_default(call_default_factory=True)
     return f"the default is {_show(list(default) if isinstance(default, tuple) else default)}"
 
 
@@ -200,7 +223,7 @@ def _dotted(path: Sequence[str | int]) -> str:
 
 def _hint_for_unknown(path: KeyPath, model: type[BaseModel]) -> str:
     """Names the nearest key that exists, and the others of the section when none is near."""
-    wanted, parent = str(path[-1]), path[:-1]
+    wanted, parent = str(path[-1]), tuple(part for part in path[:-1] if isinstance(part, str))
     keys = list(_keys(model))
 
     def nearness(key: tuple[str, ...]) -> tuple[float, float]:
@@ -220,6 +243,6 @@ def _hint_for_unknown(path: KeyPath, model: type[BaseModel]) -> str:
 def _keys(model: type[BaseModel], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     for name, field in model.model_fields.items():
         yield (*path, name)
-        section = _section_of(field)
+        section = _section_of(field) or _entry_of(field)
         if section is not None:
             yield from _keys(section, (*path, name))

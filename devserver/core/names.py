@@ -1,4 +1,5 @@
-"""Plugin names: one plugin, two spellings (`my-plugin` is `my_plugin`)."""
+"""Names of plugins, one plugin in two spellings (`my-plugin` is `my_plugin`), and of what they
+offer."""
 
 from __future__ import annotations
 
@@ -30,3 +31,12 @@ def problem_with(name: str) -> str | None:
     if keyword.iskeyword(normalise(name)):
         return f"{name!r} is a Python keyword and cannot be imported"
     return None
+
+
+def check_offered(what: str, name: object, example: str) -> None:
+    """Raises TypeError or ValueError, which say what to do, when `name` cannot be shown and sorted
+    among the names of other `what` (commands, services)."""
+    if not isinstance(name, str):
+        raise TypeError(f"the name of {what} is a text such as {example!r}, not {name!r}")
+    if not name.strip() or not name.isprintable():
+        raise ValueError(f"{name!r} is no name for {what}: give it one such as {example!r}")

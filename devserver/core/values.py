@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 LONGEST_KEY = 255
+_UNKEPT = re.compile("[\0\ud800-\udfff]")
+"""NUL, and halves of characters: databases keep neither."""
 
 
 @dataclass(slots=True)
@@ -19,7 +22,7 @@ class Changes:
 def check_keys(keys: Iterable[str]) -> None:
     """Raises ValueError for a key that cannot be kept."""
     for key in keys:
-        if not isinstance(key, str) or len(key) > LONGEST_KEY or "\0" in key:
+        if not isinstance(key, str) or len(key) > LONGEST_KEY or _UNKEPT.search(key):
             raise ValueError(
                 f"a key is text of at most {LONGEST_KEY} characters without NUL, not {key!r:.80}"
             )

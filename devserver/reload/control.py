@@ -273,7 +273,12 @@ class Control:
                     hint=f"its commands: {names}",
                 )
             return run_command(
-                known, arguments, self._system.loop, plugin=record.name, caller_left=caller_left
+                known,
+                arguments,
+                self._system.loop,
+                plugin=record.name,
+                counters=flight.generation.counters,
+                caller_left=caller_left,
             )
 
     def describe_commands(self, plugin: str) -> list[dict[str, Any]]:
@@ -300,8 +305,7 @@ class Control:
 
     def latency(self, name: str) -> LatencyFigures:
         """How long the requests to a plugin took, through all its generations."""
-        generation = self._record(name).generation
-        return LatencyFigures() if generation is None else generation.counters.latency.figures()
+        return self._system.counters(self._record(name).key).latency.figures()
 
     def services(self) -> list[dict[str, str]]:
         """Every service: `{name, plugin, version, type}`, by name."""
@@ -323,11 +327,7 @@ class Control:
 
     def requests_served(self) -> int:
         """Requests to plugins since the start."""
-        return sum(
-            r.generation.counters.requests
-            for r in self.registry.view.plugins.values()
-            if r.generation is not None
-        )
+        return self._system.requests_served()
 
     def watch_status(self) -> dict[str, Any]:
         """`{"watching": bool, "mode": "native"|"polling"|"off"}`."""
@@ -364,6 +364,10 @@ class Control:
                 {"name": e.target, "kind": e.kind} for e in edges if e.source == record.key
             ],
             "dependents": sorted(e.source for e in edges if e.target == record.key),
-            **details_of(record, published=self.events.topics(record.key)),
+            **details_of(
+                record,
+                published=self.events.topics(record.key),
+                counters=self._system.counters(record.key),
+            ),
             "routes": routes_of(record.answering),
         }

@@ -6,17 +6,23 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from devserver.core.manifest import Manifest
-from devserver.runtime.generation import Generation, Subscription
+from devserver.runtime.generation import Counters, Generation, Subscription
 from devserver.runtime.registry import PluginRecord
 from devserver.runtime.secrets import shown
 
 
-def details_of(record: PluginRecord, *, published: Mapping[str, int]) -> dict[str, Any]:
+def details_of(
+    record: PluginRecord, *, published: Mapping[str, int], counters: Counters
+) -> dict[str, Any]:
     """Configuration (secrets masked), permissions, services, events, commands and metrics; of one
     that does not serve what its manifest declares. `published` is how often the plugin published
     each topic."""
     generation = record.generation
-    return _declared(record.manifest) if generation is None else _live(generation, published)
+    if generation is not None:
+        return _live(generation, published)
+    counted = {"uptime": 0.0, "requests": counters.requests, "errors": counters.errors}
+    metrics = {**counted, "reloads": record.reload_count}
+    return {**_declared(record.manifest), "metrics": metrics}
 
 
 def routes_of(answering: Generation | None) -> dict[str, Any]:
@@ -43,7 +49,6 @@ def _declared(manifest: Manifest) -> dict[str, Any]:
             "undeclared": [],
         },
         "commands": [],
-        "metrics": {},
     }
 
 
@@ -51,8 +56,7 @@ def _live(generation: Generation, published: Mapping[str, int]) -> dict[str, Any
     return {
         "config": shown(generation.host.config(), generation.manifest),
         "permissions": [
-            {"key": getattr(p, "key", str(p)), "description": getattr(p, "description", "")}
-            for p in generation.permissions
+            {"key": p.key, "description": p.description} for p in generation.permissions
         ],
         "services": sorted(generation.services),
         "events": _events(generation, published),

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from devserver.core.errors import PluginHookFailed, PluginUnavailable
+from devserver.core.errors import DevServerError
+from devserver.core.lifecycle import PluginStatus
 from devserver.runtime.asked import call_attribute, health_of
 from devserver.runtime.generation import Generation
-from devserver.runtime.hooks import HookRunner
+from devserver.runtime.limited import LimitedWork
 from devserver.runtime.registry import PluginRecord
 from devserver.runtime.system import PluginSystem
 from devserver.sdk.health import HealthStatus
@@ -28,6 +29,11 @@ class _Answer:
     at: float
     health: dict[str, Any]
 
+    def told(self) -> dict[str, Any]:
+        """With the time at which it was given."""
+        age = time.monotonic() - self.at
+        return {**self.health, "last_check": int(time.time() - age)}
+
 
 class HealthProbe:
     """Keeps the last answer of each plugin and asks again when somebody wants to know. A plugin
@@ -38,69 +44,72 @@ class HealthProbe:
         self._timeout = timeout
         self._answers: dict[str, _Answer] = {}
         self._asking: dict[str, Future[None]] = {}
-        self._last: dict[str, tuple[int, HookRunner]] = {}
+        self._last: dict[str, tuple[int, LimitedWork]] = {}
         self._pool = ThreadPoolExecutor(4, thread_name_prefix="health")
 
     def health(self, record: PluginRecord) -> dict[str, Any]:
-        """`{"status", "healthy", "message", "components", "metrics"}`; status is healthy,
-        degraded, unhealthy or unknown (nothing serves, or no answer yet).
+        """`{"status", "healthy", "message", "components", "metrics", "last_check"}`; status is
+        healthy, degraded, unhealthy (also where the plugin failed) or unknown (it is not to
+        serve, or has not answered yet), last_check when that was found, in Unix seconds.
 
         While the plugin is being reloaded, or thinks for long, this is its last answer.
         """
         generation = record.generation
-        if generation is None:
-            return _shape("unknown", None, record.reason)
-        if not _asks(generation):
-            return _shape("healthy", True, "ok")
-        known = self._answers.get(record.key)
-        if known is None or known.generation != generation.number:
-            known = _Answer(generation.number, generation.live_since, _told(generation.health))
-        if time.monotonic() - known.at < _FRESH or generation.hold is not None:
-            return known.health
+        known = self._known(record)
+        if generation is None or time.monotonic() - known.at < _FRESH:
+            return known.told()
+        if generation.hold is not None:
+            return known.told()
         number, last = self._last.get(record.key, (0, None))
         if number == generation.number and last is not None and last.is_stuck():
             # Each question would leave one more thread behind.
-            return known.health
+            return known.told()
         asked = self._asking.get(record.key)
         if asked is None or asked.done():
             asked = self._asking[record.key] = self._pool.submit(self._ask, record, generation)
         try:
             asked.result(_PATIENCE)
         except FutureTimeout:
-            return known.health
-        return self._answers[record.key].health
+            return known.told()
+        return self._answers[record.key].told()
 
     def last(self, record: PluginRecord) -> dict[str, Any]:
         """What is known without asking, in the same shape."""
-        generation = record.generation
+        return self._known(record).told()
+
+    def _known(self, record: PluginRecord) -> _Answer:
+        generation, now = record.generation, time.monotonic()
         if generation is None:
-            return _shape("unknown", None, record.reason)
+            failed = record.status is PluginStatus.FAILED
+            status, healthy = ("unhealthy", False) if failed else ("unknown", None)
+            return _Answer(0, now, _shape(status, healthy, record.reason))
+        if not _asks(generation):
+            return _Answer(generation.number, now, _shape("healthy", True, "ok"))
         known = self._answers.get(record.key)
         if known is not None and known.generation == generation.number:
-            return known.health
-        if not _asks(generation):
-            return _shape("healthy", True, "ok")
-        return _told(generation.health)
+            return known
+        return _Answer(generation.number, generation.live_since, _told(generation.health))
 
     def stop(self) -> None:
         """Asks nobody any more."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _ask(self, record: PluginRecord, generation: Generation) -> None:
-        hooks = HookRunner(self._system.loop, name=f"health-{record.key}")
+        work = LimitedWork(self._system.loop, f"health-{record.key}")
         try:
             with self._system.gate.inside(record.key, "health check") as flight:
                 call = partial(
-                    hooks.call, plugin=record.name, hook="health_check", timeout=self._timeout
+                    work.call, plugin=record.name, label="health_check", timeout=self._timeout
                 )
                 answer = call(call_attribute, flight.generation.plugin, "health_check")
-                told = call(health_of, answer)
+                told = call(health_of, answer, self._system.secrets.of([record.key]))
             health = _shape("unhealthy", False, told) if isinstance(told, str) else _told(told)
-        except (PluginHookFailed, PluginUnavailable) as error:
-            health = _shape("unhealthy", False, str(error))
+        except DevServerError as error:
+            message = self._system.secrets.mask(record.key, str(error))
+            health = _shape("unhealthy", False, message)
         finally:
-            hooks.close()
-        self._last[record.key] = generation.number, hooks
+            work.close()
+        self._last[record.key] = generation.number, work
         self._answers[record.key] = _Answer(generation.number, time.monotonic(), health)
 
 

@@ -11,10 +11,14 @@ import inspect
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence, Set
+from contextlib import suppress
+from decimal import Decimal
 from inspect import Parameter, Signature
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic.errors import PydanticUserError
+from pydantic_core import to_jsonable_python
 
 from devserver.core.errors import DevServerError
 from devserver.runtime.readable import Readable
@@ -47,8 +51,9 @@ class BadArguments(DevServerError):
 def described(function: Callable[..., Any]) -> dict[str, Any]:
     """`{help, parameters: [{name, type, required, default, choices, multiple, kind, help}]}`.
 
-    `type` is integer, number, boolean, text, json, or any where nothing is said; `kind` is
-    positional (which may be given by name too), keyword, rest (`*args`) or more (`**kwargs`).
+    `type` is integer, number, boolean, text (also for dates, paths and the like), json, or any
+    where nothing is said or text is one of several; `kind` is positional (which may be given by
+    name too), keyword, rest (`*args`) or more (`**kwargs`).
     """
     return {
         "help": str(inspect.getdoc(function) or ""),
@@ -133,12 +138,20 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
         "name": parameter.name,
         "type": _type(item),
         "required": not (has_default or is_open),
-        "default": Readable().of(parameter.default, parameter.name) if has_default else None,
+        "default": _default(parameter) if has_default else None,
         "choices": _choices(item),
         "multiple": many or parameter.kind is Parameter.VAR_POSITIONAL,
         "kind": _KINDS[parameter.kind],
         "help": help_text,
     }
+
+
+def _default(parameter: Parameter) -> Any:
+    """As it would be given: an enum's member by its value, a path as text."""
+    value = parameter.default
+    with suppress(ValueError):
+        value = to_jsonable_python(value)
+    return Readable().of(value, parameter.name)
 
 
 def _told(annotation: Any) -> tuple[Any, str]:
@@ -156,9 +169,12 @@ def _told(annotation: Any) -> tuple[Any, str]:
 
 
 def _is_many(annotation: Any) -> bool:
+    """True for any number of one kind."""
     annotation = _told(annotation)[0]
     kind = typing.get_origin(annotation) or annotation
     if not isinstance(kind, type) or issubclass(kind, (str, bytes)):
+        return False
+    if kind is tuple and typing.get_args(annotation)[1:] not in ((), (...,)):
         return False
     return issubclass(kind, (Sequence, Set))
 
@@ -173,7 +189,20 @@ def _type(annotation: Any) -> str:
         return "any"
     choices = _choices(annotation)
     kind = type(choices[0]) if choices else annotation
-    return _TYPES.get(kind, "json") if isinstance(kind, type) else "json"
+    if isinstance(kind, type) and kind in _TYPES:
+        return _TYPES[kind]
+    return "text" if kind is Decimal else _type_by_schema(kind)
+
+
+def _type_by_schema(annotation: Any) -> str:
+    """What is text in JSON is so on a command line."""
+    try:
+        schema = TypeAdapter(annotation).json_schema()
+    except PydanticUserError:
+        return "json"
+    if any(part.get("type") == "string" for part in schema.get("anyOf", ())):
+        return "any"
+    return "text" if schema.get("type") == "string" and "enum" not in schema else "json"
 
 
 def _choices(annotation: Any) -> list[Any]:

@@ -21,6 +21,7 @@ from devserver.runtime.routes import AsyncBridge, PluginApp, mount
 from devserver.runtime.settling import baseline_after, settle
 from devserver.sdk.context import PluginContext
 from devserver.sdk.health import HealthStatus
+from devserver.sdk.permissions import Permission
 from devserver.sdk.plugin import BasePlugin
 from devserver.sdk.routing import Router
 
@@ -162,6 +163,18 @@ def list_of(answer: Any) -> list[Any] | str:
     return list(answer) if isinstance(answer, (list, tuple, set)) else type(answer).__name__
 
 
+def permissions_of(answer: list[Any]) -> tuple[Permission, ...]:
+    """What `register_permissions()` gave, in values of our own. Raises TypeError."""
+    return tuple(map(_permission, answer))
+
+
+def _permission(item: Any) -> Permission:
+    key = getattr(item, "key", item)
+    if not isinstance(key, str) or not key:
+        raise TypeError(f"a permission is Permission(key='orders.view') or its key, not {item!r}")
+    return Permission(str(key), str(getattr(item, "description", "") or ""))
+
+
 def mounted(
     app: PluginApp, router: Router, more: list[Any], bridge: AsyncBridge
 ) -> tuple[RouteEntry, ...]:
@@ -171,29 +184,33 @@ def mounted(
     return listed(app)
 
 
-def health_of(answer: Any) -> HealthStatus | str:
-    """What `health_check()` answered, in values of our own; what is wrong with it where it is
-    no answer."""
+def health_of(answer: Any, secrets: Collection[str]) -> HealthStatus | str:
+    """What `health_check()` answered, in values of our own that everybody can be shown; what is
+    wrong with it where it is no answer. `secrets` are texts that never appear."""
     try:
         told = HealthStatus.of(answer)
     except TypeError as error:
         return str(error)
+    shown = Readable(secrets, nodes=_NODES, characters=_CHARACTERS)
+
+    def text(value: Any) -> str:
+        return str(shown.of(str(value).encode(errors="replace").decode()))
+
+    components, metrics = dict(told.components or {}), dict(told.metrics or {})
     return HealthStatus(
         healthy=bool(told.healthy),
-        message=str(told.message or ""),
-        components=_as_json(dict(told.components or {})),
-        metrics={str(n): float(v) for n, v in dict(told.metrics or {}).items() if _is_number(v)},
+        message=text(told.message or ""),
+        components={text(n): shown.of(v, str(n)) for n, v in components.items()},
+        metrics={text(n): float(v) for n, v in metrics.items() if _is_number(v)},
     )
 
 
-def _as_json(components: dict[Any, Any]) -> dict[str, Any]:
-    """Whatever a plugin puts there, others can be shown it."""
-    shown = Readable(nodes=_NODES, characters=_CHARACTERS)
-    return {str(name): shown.of(value, str(name)) for name, value in components.items()}
-
-
 def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and math.isfinite(value)
+    """False also for an integer that no float can hold."""
+    try:
+        return isinstance(value, (int, float)) and math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def words_of(health: HealthStatus) -> str:

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from devserver.core.lifecycle import PluginStatus
+from devserver.core.names import check_offered
 from devserver.runtime.events import EventBus
 from devserver.runtime.gate import Flight
 from devserver.runtime.generation import Command, Generation, Subscription
@@ -24,6 +25,7 @@ from devserver.runtime.services import ServiceDirectory, check_name, specifier
 from devserver.runtime.tasks import Pause, TaskHandle
 from devserver.runtime.topics import check_subscription, check_topic
 from devserver.runtime.work_database import PluginDatabase, current_connection
+from devserver.sdk.permissions import Permission
 
 ErrorReport = Callable[[str, str, BaseException], Any]
 """Called with plugin, place and what its code raised; logs it with the plugin's frames."""
@@ -243,7 +245,10 @@ class GenerationHost:
         return ServiceProxy(self._services, name, wanted=wanted)
 
     def register_command(self, name: str, function: Callable[..., Any], help: str) -> None:
-        text = help or (function.__doc__ or "").strip().partition("\n")[0]
+        check_offered("a command", name, "report")
+        if not callable(function):
+            raise TypeError(f"the command {name!r} is a {type(function).__name__}, not a function")
+        text = str(help or (function.__doc__ or "").strip().partition("\n")[0])
         self._generation.commands[name] = Command(name=name, function=function, help=text)
 
     def commands(self) -> Mapping[str, Any]:
@@ -283,7 +288,7 @@ class GenerationHost:
             "reloads": self.reload_count,
         }
 
-    def permissions(self) -> tuple[Any, ...]:
+    def permissions(self) -> tuple[Permission, ...]:
         return self._generation.permissions
 
 

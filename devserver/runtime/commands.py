@@ -7,9 +7,9 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from devserver.core.errors import PluginHookFailed
-from devserver.runtime.arguments import described, fitted
-from devserver.runtime.generation import Command
+from devserver.core.errors import PermissionDenied, PluginHookFailed
+from devserver.runtime.arguments import BadArguments, described, fitted
+from devserver.runtime.generation import Command, Counters
 from devserver.runtime.limited import LimitedWork
 from devserver.runtime.loop import PluginLoop
 
@@ -23,6 +23,7 @@ def run_command(
     loop: PluginLoop,
     *,
     plugin: str,
+    counters: Counters,
     caller_left: Callable[[], bool],
 ) -> Any:
     """What the command returns; a coroutine is awaited on the plugin loop. Arguments are turned
@@ -42,6 +43,7 @@ def run_command(
         return work.call(run, plugin=plugin, label=f"command {command.name}", timeout=math.inf)
     except PluginHookFailed as failure:
         cause = failure.__cause__
+        counters.errors += not isinstance(cause, (BadArguments, PermissionDenied))
         if isinstance(cause, Exception):
             raise cause from None
         if failure.code == "RUN002" and caller_left():

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from devserver.runtime.route_list import RouteEntry
     from devserver.runtime.routes import PluginApp
     from devserver.sdk.health import HealthStatus
+    from devserver.sdk.permissions import Permission
     from devserver.sdk.plugin import BasePlugin
 
 
@@ -63,7 +64,7 @@ class Baseline:
 
 @dataclass(slots=True)
 class Counters:
-    """Counts of one plugin, carried from generation to generation."""
+    """Counts of one plugin, the same for all its generations."""
 
     requests: int = 0
     errors: int = 0
@@ -95,7 +96,7 @@ class Generation:
     host: Any = None
     app: PluginApp | None = None
     routes: tuple[RouteEntry, ...] = ()
-    permissions: tuple[Any, ...] = ()
+    permissions: tuple[Permission, ...] = ()
     services: dict[str, Any] = field(default_factory=dict)
     service_versions: dict[str, str] = field(default_factory=dict)
     subscriptions: tuple[Subscription, ...] = ()

@@ -195,7 +195,9 @@ class Lifecycle:
         )
         if app.mounts:
             self._calls.call(app.mounts.start, generation.ledger, hook="lifespan startup")
-        generation.permissions = tuple(self._list_of("register_permissions"))
+        hook = "register_permissions"
+        listed = self._list_of(hook)
+        generation.permissions = self._calls.call(asked.permissions_of, listed, hook=hook)
 
     def _list_of(self, hook: str) -> list[Any]:
         answer = self._calls.hook(hook)
@@ -211,7 +213,8 @@ class Lifecycle:
         answer = self._calls.hook("health_check")
         health: HealthStatus | str = HealthStatus()
         if answer is not None:
-            health = self._calls.call(asked.health_of, answer, hook="health_check")
+            secrets = self._system.secrets.of([self.generation.key])
+            health = self._calls.call(asked.health_of, answer, secrets, hook="health_check")
         if isinstance(health, str):
             raise self._calls.fault("health_check", health)
         if not health.healthy:

@@ -1,4 +1,5 @@
-"""Pieces of work that are calls of a plugin's function: commands and event listeners."""
+"""Pieces of work that are calls of a plugin's function: commands, event listeners, questions for
+its health."""
 
 from __future__ import annotations
 
@@ -61,6 +62,10 @@ class LimitedWork:
             return answer
         finally:
             SCOPE.reset(token)
+
+    def is_stuck(self) -> bool:
+        """True while what was given up still holds its thread."""
+        return self._hooks.is_stuck()
 
     def close(self) -> None:
         """Lets its thread end."""

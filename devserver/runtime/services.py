@@ -12,6 +12,7 @@ from packaging.version import InvalidVersion
 
 from devserver.core.errors import DevServerError, ServiceNotFound
 from devserver.core.lifecycle import PluginStatus
+from devserver.core.names import check_offered
 from devserver.runtime.gate import CURRENT, Flight, Gate
 from devserver.runtime.generation import Generation
 from devserver.runtime.prolonged import Prolonged, prolonged
@@ -134,14 +135,8 @@ def _all_services(view: SystemView) -> set[str]:
 
 
 def check_name(name: object, version: object) -> None:
-    """Raises TypeError, which says what to do, for a name that is no text or empty, and for a
-    version that is no text."""
-    if not isinstance(name, str) or not name:
-        given = "an empty one" if isinstance(name, str) else type(name).__name__
-        raise TypeError(
-            f"the name of a service is a text such as 'users.repository', not {given}: "
-            "give the name first, the object behind it"
-        )
+    """Raises as `check_offered` does, and TypeError for a version that is no text."""
+    check_offered("a service", name, "users.find")
     if not isinstance(version, str):
         raise TypeError(
             f"the version of the service {name!r} is a text such as '1.2', "

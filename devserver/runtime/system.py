@@ -16,7 +16,7 @@ from devserver.runtime.bridge import GenerationHost
 from devserver.runtime.code_cache import CodeCache
 from devserver.runtime.events import EventBus
 from devserver.runtime.gate import Gate
-from devserver.runtime.generation import Generation
+from devserver.runtime.generation import Counters, Generation
 from devserver.runtime.importing import ImportModule
 from devserver.runtime.live import LiveGenerations
 from devserver.runtime.loop import PluginLoop
@@ -63,6 +63,7 @@ class PluginSystem:
         self._uncaught = UncaughtErrors(self.report)
         self._staging: Mapping[str, ModuleTable] = {}
         self._before: dict[str, ModuleType] = {}
+        self._counters: dict[str, Counters] = {}
 
     def start(self) -> None:
         """Starts the loop and answers imports below `plugins`."""
@@ -89,6 +90,14 @@ class PluginSystem:
         for name in [n for n in list(sys.modules) if n == ROOT or n.startswith(ROOT + ".")]:
             del sys.modules[name]
         sys.modules.update(self._before)
+
+    def counters(self, key: str) -> Counters:
+        """What is counted of a plugin (normalised) in this run, also while it is out of service."""
+        return self._counters.setdefault(key, Counters())
+
+    def requests_served(self) -> int:
+        """Requests to plugins, of those that are gone too."""
+        return sum(counters.requests for counters in list(self._counters.values()))
 
     def report(self, plugin: str, place: str, error: BaseException) -> str:
         """Logs what plugin code raised, with the plugin's own frames; gives the text."""
@@ -133,8 +142,8 @@ class PluginSystem:
             config=config,
         )
         self.surroundings.open(generation.table)
+        generation.counters = self.counters(generation.key)
         if predecessor is not None:
-            generation.counters = predecessor.counters
             generation.connections = dict(predecessor.connections)
         generation.host = GenerationHost(
             generation,

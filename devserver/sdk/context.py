@@ -121,7 +121,7 @@ class Permissions:
 
     @property
     def registered(self) -> tuple[Any, ...]:
-        """What `register_permissions()` returned."""
+        """What `register_permissions()` returned, as `Permission`s."""
         return self._host.permissions()
 
 

@@ -33,7 +33,8 @@ class HealthStatus:
     def of(cls, answer: object) -> HealthStatus:
         """What a plugin's `health_check()` returned, as a HealthStatus.
 
-        None and True mean healthy, False means unhealthy, a mapping gives the fields.
+        None and True mean healthy, False means unhealthy, a mapping gives the fields, or its
+        state by name as `status`.
 
         Raises TypeError for anything else.
         """
@@ -42,8 +43,11 @@ class HealthStatus:
         if answer is None or isinstance(answer, bool):
             return cls(healthy=answer is not False)
         if isinstance(answer, dict):
-            known = {k: v for k, v in answer.items() if k in cls.__dataclass_fields__}
-            return cls(**known)
+            told = cls(**{k: v for k, v in answer.items() if k in cls.__dataclass_fields__})
+            if _is_ill(answer.get("status")):
+                told.healthy = answer.get("healthy", str(answer["status"]).lower() == "degraded")
+                told.components = {**(told.components or {}), "status": answer["status"]}
+            return told
         raise TypeError(
             f"health_check() returned {type(answer).__name__}, not a HealthStatus, bool or dict"
         )

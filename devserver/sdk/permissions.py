@@ -56,10 +56,11 @@ def requires_permission(*keys: str) -> Callable[[F], F]:
     """Lets a function or coroutine function run only for callers that hold all of `keys`; as a
     dependency of FastAPI (`Depends(requires_permission("a.b"))`) it asks for them as well.
 
-    Raises PermissionDenied (HTTP 403 in a route) otherwise, TypeError where the keys are left out.
+    Raises PermissionDenied (HTTP 403 in a route) otherwise, and TypeError where it is written
+    without a key: what it stands at would be open to everybody.
     """
-    if not keys or not all(isinstance(key, str) for key in keys):
-        raise TypeError('name the permission: @requires_permission("orders.view")')
+    if not keys or not all(isinstance(key, str) and key for key in keys):
+        raise TypeError("name what is required: @requires_permission('orders.edit')")
 
     def decorate(function: F | None = None) -> Any:
         if function is None:

@@ -7,7 +7,6 @@ import hmac
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
-from werkzeug.http import parse_cookie
 from werkzeug.wrappers import Response
 
 from devserver.core.errors import PermissionDenied
@@ -66,7 +65,7 @@ class Access:
         the developer needs none.
         """
         credential = _bearer(environ)
-        if self._is_token(credential) or self._is_token(self._cookie(environ)):
+        if self._is_token(credential) or self._has_cookie(environ):
             return Caller()
         known = self._find_token(credential) if credential else None
         if known is not None:
@@ -77,20 +76,15 @@ class Access:
         return None
 
     def hide_credentials(self, environ: WSGIEnvironment) -> None:
-        """Takes this server's tokens out of a request that goes to a plugin; what it sends of
-        its own stays."""
+        """Takes this server's tokens out of a request that goes to a plugin, and cookies that
+        it could not read; what it sends of its own stays."""
         credential = _bearer(environ)
         if credential and (self._is_token(credential) or self._find_token(credential)):
             del environ["HTTP_AUTHORIZATION"]
-        cookies = environ.get("HTTP_COOKIE", "")
-        if self._cookie_name(environ) not in cookies:
-            return
-        kept = [
-            part.strip()
-            for part in cookies.split(";")
-            if part.partition("=")[0].strip() != self._cookie_name(environ)
-        ]
-        environ["HTTP_COOKIE"] = "; ".join(kept)
+        own = self._cookie_name(environ)
+        kept = [c for c in _cookies(environ) if c.partition("=")[0] != own and _is_readable(c)]
+        if "HTTP_COOKIE" in environ:
+            environ["HTTP_COOKIE"] = "; ".join(kept)
 
     def _is_login(self, environ: WSGIEnvironment) -> bool:
         if environ.get("PATH_INFO") not in ("", "/") or environ.get("REQUEST_METHOD") != "GET":
@@ -121,10 +115,27 @@ class Access:
         # Cookies are shared by all ports of a host: each server has its own name.
         return f"devserver_token_{self._port or environ.get('SERVER_PORT', 0)}"
 
-    def _cookie(self, environ: WSGIEnvironment) -> str:
-        return parse_cookie(environ).get(self._cookie_name(environ)) or ""
+    def _has_cookie(self, environ: WSGIEnvironment) -> bool:
+        own = self._cookie_name(environ)
+        found = (c.partition("=") for c in _cookies(environ))
+        return any(name == own and self._is_token(value) for name, _, value in found)
 
 
 def _bearer(environ: WSGIEnvironment) -> str:
     scheme, _, credential = environ.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
     return credential.strip() if scheme.lower() == "bearer" else ""
+
+
+def _cookies(environ: WSGIEnvironment) -> list[str]:
+    """What the browser keeps for this host, as `NAME=VALUE`: of all its ports and programs."""
+    parts = (part.strip() for part in environ.get("HTTP_COOKIE", "").split(";"))
+    return [part for part in parts if part]
+
+
+def _is_readable(cookie: str) -> bool:
+    """False for one that is no UTF-8: whoever reads one of a request decodes them all."""
+    try:
+        cookie.encode("latin-1").decode()
+    except UnicodeError:
+        return False
+    return True

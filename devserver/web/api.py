@@ -10,7 +10,7 @@ from typing import Any, TypedDict
 
 from flask import Blueprint, Response, jsonify, request
 
-from devserver.core.errors import DevServerError, PluginUnavailable
+from devserver.core.errors import DevServerError, PluginHookFailed, PluginUnavailable
 from devserver.core.names import EVERY
 from devserver.core.outcome import Outcome, Result
 from devserver.runtime.clients import client_of, has_left
@@ -49,7 +49,7 @@ class PluginApi:
         post("/plugins/<name>/load")(self.load)
         post("/plugins/<name>/unload")(self.unload)
         get("/plugins/<name>/commands")(self.commands)
-        post("/plugins/<name>/commands/<command>")(self.run_command)
+        post("/plugins/<name>/commands/<path:command>")(self.run_command)
         get("/hot-reload/status")(self.reload_status)
         get("/hot-reload/plugins/<name>/info")(self.reload_info)
         get("/graph")(self.graph)
@@ -150,9 +150,10 @@ class PluginApi:
         result = self._call(name, command, arguments)
         try:
             return jsonify({"result": result})
-        except (TypeError, ValueError, RecursionError) as error:
+        except Exception as error:  # noqa: BLE001 - what it gave may have code that makes JSON of it
+            told = f"command {command!r} of {name!r} gave what JSON cannot say: {error}"
             raise BadInput(
-                f"command {command!r} of {name!r} gave what JSON cannot say: {error}",
+                self._control.configurations.masked(name, told),
                 "let it return dicts, lists, strings, numbers, booleans or None",
                 status=500,
             ) from None
@@ -164,16 +165,20 @@ class PluginApi:
                 return self._control.run_command(
                     name, command, arguments, caller_left=lambda: has_left(client)
                 )
+        except PluginHookFailed as error:
+            raise self._failed(name, error.message, error.__cause__) from None
         except (DevServerError, Refusal):
             raise
         except Exception as error:  # noqa: BLE001 - plugin code may raise anything
             told = f"command {command!r} of {name!r} raised {type(error).__name__}: {error}"
-            told, trace = (
-                self._control.configurations.masked(name, text)
-                for text in (told, format_error(error))
-            )
-            _log.warning("%s\n%s", told, trace)
-            raise Refusal(500, told, "the traceback shows where", traceback=trace) from None
+            raise self._failed(name, told, error) from None
+
+    def _failed(self, name: str, told: str, error: BaseException | None) -> Refusal:
+        trace = "" if error is None else format_error(error)
+        told, trace = (self._control.configurations.masked(name, text) for text in (told, trace))
+        _log.warning("%s\n%s", told, trace)
+        hint = "the traceback shows where" if trace else None
+        return Refusal(500, told, hint, traceback=trace)
 
     def reload_status(self) -> Answer:
         """Whether reloading works; the one call that needs no credential."""

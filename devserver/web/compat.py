@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify
 
-from devserver.core.lifecycle import DesiredState, PluginStatus
+from devserver.core.lifecycle import DesiredState
 from devserver.core.outcome import Outcome
 from devserver.runtime.registry import PluginRecord
 from devserver.web.api import Answer, diagnosed, status_of
@@ -120,10 +120,11 @@ class ManagementApi:
         return _stamped(answer), status_of(outcome)
 
     def _health(self, record: PluginRecord) -> dict[str, Any]:
+        health = self._control.health(record.name)
         return {
-            "status": self._control.health(record.name)["status"],
+            "status": health["status"],
             "state": str(record.status),
-            "last_check": int(time.time()),
+            "last_check": health["last_check"],
             "checks": {"active_requests": self._control.active_requests(record.name)},
         }
 
@@ -146,12 +147,9 @@ def duration(seconds: float) -> str:
 
 
 def _count(known: list[PluginRecord], healths: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """How many of the plugins that are meant to run are well. One that failed is not."""
+    """How many of the plugins that are meant to run are well."""
     wanted = [r for r in known if r.desired is DesiredState.ACTIVE]
-    ill = sum(
-        r.status is PluginStatus.FAILED or healths[r.name]["status"] in ("unhealthy", "degraded")
-        for r in wanted
-    )
+    ill = sum(healths[r.name]["status"] in ("unhealthy", "degraded") for r in wanted)
     well = sum(healths[r.name]["status"] == "healthy" for r in wanted)
     works = any(healths[r.name]["status"] in ("healthy", "degraded") for r in wanted)
     overall = "healthy" if not ill else ("degraded" if works else "unhealthy")

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
+from enum import Enum
+from pathlib import PurePath
 from typing import Any
 
 from flask.json.provider import DefaultJSONProvider, _default
 from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
+
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 class JSON(DefaultJSONProvider):
-    """Keys stay in their order, times are ISO 8601, sets are lists, and what JSON cannot say
-    (NaN, infinities) is null."""
+    """Keys stay in their order, times are ISO 8601, sets are lists, members of an enum their
+    value, paths text, and what JSON cannot say (NaN, infinities) is null."""
 
     sort_keys = False
     ensure_ascii = False
@@ -22,7 +28,7 @@ class JSON(DefaultJSONProvider):
     @staticmethod
     def default(value: Any) -> Any:
         """The JSON form of a value that json does not know; TypeError when there is none."""
-        if isinstance(value, (datetime, date)):
+        if isinstance(value, (datetime, date, time)):
             return value.isoformat()
         if isinstance(value, BaseModel):
             return value.model_dump(mode="json")
@@ -30,13 +36,21 @@ class JSON(DefaultJSONProvider):
             return sorted(value, key=str)
         if isinstance(value, Mapping):
             return dict(value)
+        if isinstance(value, Enum):
+            return value.value
+        if isinstance(value, PurePath):
+            return str(value)
+        if isinstance(value, timedelta):
+            return to_jsonable_python(value)
         return _default(value)
 
     def dumps(self, obj: Any, **kwargs: Any) -> str:
         try:
-            return super().dumps(obj, allow_nan=False, **kwargs)
+            text = super().dumps(obj, allow_nan=False, **kwargs)
         except ValueError:
-            return super().dumps(_finite(obj, 0), allow_nan=False, **kwargs)
+            text = super().dumps(_finite(obj, 0), allow_nan=False, **kwargs)
+        # Text that came of odd file names has halves of characters, which no encoding knows.
+        return _HALF.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _finite(value: Any, depth: int) -> Any:

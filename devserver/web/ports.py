@@ -123,8 +123,8 @@ class Control(Protocol):
         ...
 
     def health(self, name: str) -> Mapping[str, Any]:
-        """`{status, healthy, message, components, metrics}`; status is healthy, degraded,
-        unhealthy or unknown. Never blocks for long."""
+        """`{status, healthy, message, components, metrics, last_check}`; status is healthy,
+        degraded, unhealthy or unknown. Never blocks for long."""
         ...
 
     def last_health(self, name: str) -> Mapping[str, Any]:

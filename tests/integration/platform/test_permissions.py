@@ -85,6 +85,17 @@ def test_the_decorator_names_all_that_is_missing(
     assert guarded.ask("POST", path).json == {"edited": True}
 
 
+@pytest.mark.parametrize("written", ["", "()", "('')", "(None)"])
+def test_a_decorator_that_names_nothing_is_refused_not_open_to_everybody(
+    lab: Lab, written: str
+) -> None:
+    top = "from devserver.sdk import requires_permission"
+    body = f"@requires_permission{written}\ndef edit(self): ..."
+    lab.write("users", plugin("users", top=top, body=body))
+    lab.start()
+    assert "@requires_permission('orders.edit')" in str(lab.running.control.reload("users").error)
+
+
 def test_the_context_tells_who_asks_and_what_they_may(guarded: Lab) -> None:
     with acting_for(READER):
         assert guarded.json("/users/ask") == {"view": True, "edit": False, "who": "reader"}

@@ -231,3 +231,20 @@ def test_without_a_database_the_work_is_told_why(
     answer = lab.get("/users/go")
     assert answer.status_code == 503
     assert "cannot be reached" in answer.text
+
+
+def test_a_health_check_has_the_database_at_every_question(things: Lab) -> None:
+    check = """
+count = 0
+
+def health_check(self):
+    type(self).count += 1
+    self.add(f"check {self.count}")
+    return {"metrics": {"checks": self.count}}
+"""
+    assert things.save(("users", plugin("users", 3, top=TOP, body=BODY + check))).success
+    assert "check 1" in names(things)
+    things.generation("users").live_since -= 60  # its last answer is old
+    health = things.running.control.health("users")
+    assert (health["status"], health["message"]) == ("healthy", "")
+    wait_for(lambda: "check 2" in names(things), "what the second check wrote")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
 import enum
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -52,8 +54,18 @@ def free(kind: str, **more: object) -> None: ...
 def put(json: str, project: str = "") -> None: ...
 
 
+def visit(
+    day: datetime.date,
+    place: Path = Path("home"),
+    *,
+    who: int | str = 0,
+    pair: tuple[int, str] = (1, "a"),
+    colour: Colour = Colour.RED,
+) -> None: ...
+
+
 COMMANDS: dict[str, Callable[..., Any]] = {
-    "add": add, "guess": guess, "total": total, "free": free, "put": put,
+    "add": add, "guess": guess, "total": total, "free": free, "put": put, "visit": visit,
 }  # fmt: skip
 
 
@@ -85,7 +97,7 @@ def sent(users: FakeApi, command: str) -> Any:
         (["Ada", "--admin"], {"name": "Ada", "admin": True}),
         (["Ada", "--no-admin"], {"name": "Ada", "admin": False}),
         (["Ada", "admin=true"], {"name": "Ada", "admin": True}),
-        (["Ada", "--colour", "red", "level=2"], {"name": "Ada", "colour": "red", "level": "2"}),
+        (["Ada", "--colour", "red", "level=2"], {"name": "Ada", "colour": "red", "level": 2}),
         (["Ada", "--ratio", ".25"], {"name": "Ada", "ratio": 0.25}),
         (["Ada", "--extra", '{"a": 1}'], {"name": "Ada", "extra": {"a": 1}}),
         (["--", "--admin"], {"name": "--admin"}),
@@ -112,7 +124,7 @@ def test_arguments_are_read_by_the_signature(
         ("add", ["Ada", "--extra", "{"], "'{' is no JSON"),
         ("add", ["Ada", "admin=perhaps"], "'perhaps' is not a valid boolean"),
         ("ad", ["Ada"], "plugin 'users' has no command 'ad'; did you mean 'add'?"),
-        ("zzz", [], "it has: add, free, guess, put, total"),
+        ("zzz", [], "it has: add, free, guess, put, total, visit"),
         ("total", ["1", "two"], "MORE: 'two' is not a valid integer"),
     ],
 )
@@ -124,6 +136,28 @@ def test_what_does_not_fit_is_a_usage_error_and_nothing_is_run(
     assert told in err
     assert "hint: `sysctl plugins run" in err
     assert not [r for r in users.requests if r.method == "POST"]
+
+
+@pytest.mark.parametrize(
+    ("words", "body"),
+    [
+        (["2026-11-21", "a/b"], {"day": "2026-11-21", "place": "a/b"}),
+        (["2026-11-21", "--who", "Ada"], {"day": "2026-11-21", "who": "Ada"}),
+        (["2026-11-21", "--who", "3"], {"day": "2026-11-21", "who": 3}),
+        (["2026-11-21", "--pair", '[2, "b"]'], {"day": "2026-11-21", "pair": [2, "b"]}),
+    ],
+)
+def test_what_is_text_in_json_is_written_without_quotes(
+    users: FakeApi, sysctl: Sysctl, words: list[str], body: dict[str, Any]
+) -> None:
+    assert sysctl("plugins", "run", "users", "visit", *words)[0] == 0
+    assert sent(users, "visit") == body
+
+
+def test_defaults_are_shown_as_they_would_be_given(users: FakeApi, sysctl: Sysctl) -> None:
+    out = sysctl("plugins", "run", "users", "visit", "--help")[1]
+    assert "[default: red]" in out
+    assert "[default: home]" in out
 
 
 def test_words_without_annotations_are_json_or_text(users: FakeApi, sysctl: Sysctl) -> None:

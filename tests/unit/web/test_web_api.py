@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import enum
 import json
+from datetime import timedelta
+from pathlib import PurePosixPath
 from types import SimpleNamespace
 
 import pytest
 from flask.testing import FlaskClient
+from pydantic import BaseModel, model_serializer
 from web_fakes import LOADED, SYNTAX, FakeControl, outcome, record
 
 from devserver.core.errors import DevServerError, PluginHookFailed, PluginUnavailable
@@ -291,6 +295,36 @@ def test_a_command_gets_its_arguments_and_its_result_comes_back(
     assert answer.json["result"]["seen"] == [1]
 
 
+class _Colour(enum.Enum):
+    RED = "red"
+
+
+@pytest.mark.parametrize(
+    ("result", "told"),
+    [
+        (_Colour.RED, "red"),
+        (
+            {"at": PurePosixPath("/srv"), "took": timedelta(seconds=3)},
+            {"at": "/srv", "took": "PT3S"},
+        ),
+        ("file \udcff", "file \udcff"),
+    ],
+)
+def test_a_result_is_told_where_json_has_a_way(
+    control: FakeControl, client: FlaskClient, result: object, told: object
+) -> None:
+    control.add(record("orders"))
+    control.commands["orders", "odd"] = lambda: result
+    answer = client.post("/api/plugins/orders/commands/odd")
+    assert (answer.status_code, answer.json["result"]) == (200, told)
+
+
+class _Unsure(BaseModel):
+    @model_serializer
+    def tell(self) -> dict[str, str]:
+        raise LookupError("nobody knows")
+
+
 def test_numbers_that_json_lacks_become_null(control: FakeControl, client: FlaskClient) -> None:
     control.add(record("orders"))
     control.commands["orders", "odd"] = lambda: [float("nan"), 1.5, {"x": float("inf")}]
@@ -373,6 +407,27 @@ def test_a_command_that_raises_is_the_plugins_fault_and_shown(
     assert "ZeroDivisionError" in caplog.text
 
 
+def test_a_command_that_tries_to_end_the_process_tells_no_secret(
+    control: FakeControl, client: FlaskClient
+) -> None:
+    control.add(record("orders"))
+    failed = PluginHookFailed(
+        "SystemExit: no hunter2", plugin="orders", hook="count", code="RUN001"
+    )
+    failed.__cause__ = SystemExit("no hunter2")
+    control.commands["orders", "count"] = lambda: _raise(failed)
+    answer = client.post("/api/plugins/orders/commands/count")
+    assert (answer.status_code, answer.json["error"]) == (500, "SystemExit: no ***")
+    assert "hunter2" not in answer.text
+    assert "SystemExit" in answer.json["traceback"]
+
+
+def test_a_command_may_have_a_slash_in_its_name(control: FakeControl, client: FlaskClient) -> None:
+    control.add(record("orders"))
+    control.commands["orders", "tidy/all"] = lambda: "done"
+    assert client.post("/api/plugins/orders/commands/tidy/all").json == {"result": "done"}
+
+
 def test_an_unknown_command_is_not_found(control: FakeControl, client: FlaskClient) -> None:
     control.add(record("orders"))
     answer = client.post("/api/plugins/orders/commands/dance")
@@ -380,7 +435,7 @@ def test_an_unknown_command_is_not_found(control: FakeControl, client: FlaskClie
     assert "dance" in answer.json["error"]
 
 
-@pytest.mark.parametrize("result", [object(), [object()], b"\xff"])
+@pytest.mark.parametrize("result", [object(), [object()], b"\xff", _Unsure()])
 def test_a_command_result_that_json_cannot_say_is_told_as_such(
     control: FakeControl, client: FlaskClient, result: object
 ) -> None:

@@ -196,6 +196,7 @@ class FakeControl:
             "message": "",
             "components": {},
             "metrics": {},
+            "last_check": 1795272546,
         }
 
     def last_health(self, name: str) -> Mapping[str, Any]:
