@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from devserver.core.manifest import Manifest
+from devserver.core.secrets import shown
 from devserver.runtime.generation import Generation, Subscription
 from devserver.runtime.registry import PluginRecord
-from devserver.runtime.secrets import shown
 
 
 def details_of(record: PluginRecord, *, published: Mapping[str, int]) -> dict[str, Any]:
