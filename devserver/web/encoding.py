@@ -34,9 +34,15 @@ class JSON(DefaultJSONProvider):
 
     def dumps(self, obj: Any, **kwargs: Any) -> str:
         try:
-            return super().dumps(obj, allow_nan=False, **kwargs)
+            text = super().dumps(obj, allow_nan=False, **kwargs)
         except ValueError:
-            return super().dumps(_finite(obj, 0), allow_nan=False, **kwargs)
+            obj = _finite(obj, 0)
+            text = super().dumps(obj, allow_nan=False, **kwargs)
+        try:
+            text.encode()
+        except UnicodeEncodeError:  # half a surrogate pair, such as from a file name
+            return super().dumps(obj, allow_nan=False, **{**kwargs, "ensure_ascii": True})
+        return text
 
 
 def _finite(value: Any, depth: int) -> Any:
