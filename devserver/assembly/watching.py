@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from devserver.core.changes import ChangeBatch
 from devserver.core.settings import Settings, WatchSettings
@@ -54,7 +55,7 @@ class Watching:
             on_problem=self.tell,
         )
         self._watcher.start()
-        self._show()
+        self._control.watch = self._shown
 
     def stop(self) -> None:
         if self._watcher is not None:
@@ -64,7 +65,6 @@ class Watching:
         """The settings have changed, or the files that are `listed`."""
         if self._watcher is not None:
             self._watcher.apply(self._in_force())
-            self._show()
 
     def _in_force(self) -> WatchSettings:
         settings = self._settings().watch_in_force
@@ -78,12 +78,8 @@ class Watching:
 
     def tell(self, message: str, hint: str | None) -> None:
         """Something is wrong with the watch."""
-        self._show()
         self._recorder.notice("warning", message, hint=hint)
 
-    def _show(self) -> None:
-        if self._watcher is not None:
-            self._control.watch = {
-                "watching": self._watcher.watching and self._settings().watches,
-                "mode": self._watcher.mode,
-            }
+    def _shown(self) -> dict[str, Any]:
+        is_watched = self._watcher is not None and self._watcher.watching
+        return {"watching": is_watched and self._settings().watches, "mode": self.mode}

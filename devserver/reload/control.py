@@ -86,7 +86,7 @@ class Control:
         self.outside: Elsewhere | None = None
         self.configurations = configurations
         self.started_at = time.time()
-        self.watch = {"watching": False, "mode": "off"}
+        self.watch: Callable[[], dict[str, Any]] = lambda: {"watching": False, "mode": "off"}
 
     def _record(self, name: str) -> PluginRecord:
         record = self.registry.view.find(name)
@@ -305,7 +305,7 @@ class Control:
 
     def watch_status(self) -> dict[str, Any]:
         """`{"watching": bool, "mode": "native"|"polling"|"off"}`."""
-        return dict(self.watch)
+        return self.watch()
 
     def pending(self) -> list[str]:
         """Keys of plugins whose content on disk is not live."""
