@@ -53,7 +53,7 @@ def check_document(
     checked: Model | None = None
     if document.readable:
         try:
-            checked = model.model_validate(_without_empty_sections(document.value, model))
+            checked = model.model_validate(without_empty_sections(document.value, model))
         except ValidationError as error:
             for details in error.errors(include_url=False):
                 report.add_validation_error(details)
@@ -94,7 +94,7 @@ class _Report:
         path: KeyPath = tuple(details["loc"])
         if details["type"] == "extra_forbidden":
             place = self._place(path, self._document.keys)
-            hint = _hint_for_unknown(path, self._model)
+            hint = hint_for_unknown(path, self._model)
             self.add(UNKNOWN_KEY, f"unknown key {_dotted(path)}", place, hint)
             return
         if self._has_problem_at(path):
@@ -121,7 +121,7 @@ class _Report:
         return self._document.values[path]
 
 
-def _without_empty_sections(value: Any, model: type[BaseModel]) -> Any:
+def without_empty_sections(value: Any, model: type[BaseModel]) -> Any:
     """The value without the sections that have no content, at any depth."""
     if value is None:
         return {}
@@ -133,7 +133,7 @@ def _without_empty_sections(value: Any, model: type[BaseModel]) -> Any:
         if section is None:
             kept[key] = content
         elif content is not None:
-            kept[key] = _without_empty_sections(content, section)
+            kept[key] = without_empty_sections(content, section)
     return kept
 
 
@@ -198,7 +198,7 @@ def _dotted(path: Sequence[str | int]) -> str:
     return text
 
 
-def _hint_for_unknown(path: KeyPath, model: type[BaseModel]) -> str:
+def hint_for_unknown(path: KeyPath, model: type[BaseModel]) -> str:
     """Names the nearest key that exists, and the others of the section when none is near."""
     wanted, parent = str(path[-1]), path[:-1]
     keys = list(_keys(model))

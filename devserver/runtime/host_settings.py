@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
+from devserver.core.config_check import hint_for_unknown, without_empty_sections
 from devserver.core.errors import DevServerError
+from devserver.core.yaml_text import YamlDocument, read_yaml
 
 MAIN_FILE = "config/main.yaml"
 
@@ -74,21 +76,48 @@ def read_host_settings(root: Path) -> HostSettings:
 
     Raises DevServerError that names file, place and what is wrong.
     """
-    hint = f"correct {MAIN_FILE} and start again"
+    hint = f"correct {MAIN_FILE}"
     try:
-        value = yaml.safe_load((root / MAIN_FILE).read_bytes())
+        text = (root / MAIN_FILE).read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         return HostSettings()
+    except UnicodeDecodeError:
+        raise DevServerError(f"{MAIN_FILE} is not UTF-8", hint=hint) from None
     except OSError as error:
         raise DevServerError(f"{MAIN_FILE} cannot be read: {error.strerror}", hint=hint) from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = MAIN_FILE if mark is None else f"{MAIN_FILE}:{mark.line + 1}:{mark.column + 1}"
-        problem = getattr(error, "problem", None) or "no valid YAML"
-        raise DevServerError(f"{place}: {problem}", hint=hint) from None
+    document = read_yaml(text)
+    for problem in document.problems:
+        place = f"{MAIN_FILE}:{problem.place.line}:{problem.place.column}"
+        raise DevServerError(f"{place}: {problem.message}", hint=problem.hint or hint)
     try:
-        return HostSettings.model_validate(value or {})
+        return HostSettings.model_validate(without_empty_sections(document.value, HostSettings))
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise DevServerError(f"{MAIN_FILE}: {key}: {first['msg']}", hint=hint) from None
+        raise _refusal(error.errors()[0], document, hint) from None
+
+
+def _refusal(first: ErrorDetails, document: YamlDocument, hint: str) -> DevServerError:
+    """What is wrong, without the value: it may be a password or a token."""
+    path = first["loc"]
+    key, fact = ".".join(map(str, path)), first["msg"]
+    at = document.keys.get(path) or document.values.get(path)
+    place = MAIN_FILE if at is None else f"{MAIN_FILE}:{at.line}:{at.column}"
+    if first["type"] == "extra_forbidden":
+        is_in_a_list = any(isinstance(part, int) for part in path)
+        near = hint if is_in_a_list else hint_for_unknown(path, HostSettings)
+        return DevServerError(f"{place}: unknown key {key}", hint=near)
+    return DevServerError(f"{place}: {key or 'the file'}: {fact}", hint=hint)
+
+
+def put_off(before: HostSettings, now: HostSettings) -> list[str]:
+    """The keys that differ and are read when the server starts, not while it runs."""
+    return [
+        f"{part}.{key}"
+        for part in ("server", "database", "packages", "health")
+        for key in _differing(getattr(before, part), getattr(now, part))
+    ] + [key for key in _differing(before, now) if key == "on_plugin_failure"]
+
+
+def _differing(before: Any, now: Any) -> list[str]:
+    one, other = dict(before), dict(now)
+    keys = dict.fromkeys((*one, *other))
+    return [str(key) for key in keys if one.get(key) != other.get(key)]

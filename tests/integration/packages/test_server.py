@@ -361,4 +361,4 @@ def test_wrong_limits_are_told_when_the_file_is_read(project: Path) -> None:
         (project / "a.zip").write_bytes(package())
         done = sysctl(project, "plugins", "install", "a.zip", "--yes")
         assert done.returncode == 1
-        assert "config/main.yaml: packages." in done.stderr
+        assert "config/main.yaml:1:" in done.stderr
