@@ -60,7 +60,7 @@ def create_web_app(
         PluginApi(control=control, instances=instances),
         instances,
         HistoryApi(control=control),
-        ConfigurationApi(control=control),
+        ConfigurationApi(control=control, instances=instances),
         AdminApi(control=control),
         ManagementApi(control=control),
         EventStream(control=control, stopping=stopping),

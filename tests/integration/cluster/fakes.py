@@ -44,6 +44,9 @@ class FakeControl:
     def reload(self, name: str, *, force: bool = False, trigger: str = "api") -> Outcome:
         return self._call("reload", name, force)
 
+    def catch_up(self, name: str, *, trigger: str = "config") -> Outcome:
+        return self._call("catch_up", name, False)
+
     def _call(self, deed: str, name: str, force: bool) -> Outcome:
         self.calls.append((deed, name, force))
         if self.registry.view.find(name) is None:
