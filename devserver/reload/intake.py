@@ -9,13 +9,14 @@ from devserver.core.changes import ChangeBatch
 from devserver.core.config_layers import ENVIRONMENT, PROJECT, alike
 from devserver.core.diagnostics import Diagnostic
 from devserver.core.outcome import Outcome
-from devserver.core.settings import SETTINGS_FILE
+from devserver.core.settings import SETTINGS_FILE, Settings
 from devserver.reload.catalog import Catalog, Reading
 from devserver.reload.desired import Desired
 from devserver.reload.lazy import LazyLoading
 from devserver.reload.pending import Pending, Refused
 from devserver.reload.recorder import Recorder
 from devserver.runtime.configuration import ENVIRONMENTS_FILE, PLUGINS_FILE
+from devserver.runtime.host_settings import MAIN_FILE
 from devserver.runtime.project import Project
 from devserver.runtime.registry import PluginRecord
 from devserver.runtime.system import PluginSystem
@@ -25,8 +26,8 @@ from devserver.validation.twins import twin_findings
 class Intake:
     """Compares what is on disk with what runs, by content.
 
-    `on_settings` is called when the settings file has changed, `on_validators` when a check of
-    the project's own has.
+    `on_settings` is called when the settings file has changed, `on_host_settings` when
+    config/main.yaml has, `on_validators` when a check of the project's own has.
     """
 
     def __init__(
@@ -39,7 +40,9 @@ class Intake:
         recorder: Recorder,
         desired: Desired,
         lazy: LazyLoading,
+        settings: Callable[[], Settings],
         on_settings: Callable[[], None],
+        on_host_settings: Callable[[], None],
         on_validators: Callable[[], None],
     ) -> None:
         self._project = project
@@ -49,7 +52,9 @@ class Intake:
         self._recorder = recorder
         self._desired = desired
         self._lazy = lazy
+        self._settings = settings
         self._on_settings = on_settings
+        self._on_host_settings = on_host_settings
         self._on_validators = on_validators
         self._twins: dict[str, set[str]] = {}
         self._unusable: tuple[Diagnostic, ...] = ()
@@ -58,6 +63,9 @@ class Intake:
     def changed(self, batch: ChangeBatch) -> dict[str, Reading]:
         """The plugins whose content on disk is neither what runs nor what was refused already."""
         keys = self._touched(batch)
+        # What was saved while nothing was automatic goes live when that is over.
+        waited = self._pending.untried() if self._settings().reloads_automatically else frozenset()
+        keys |= waited
         found = {}
         returned = set()
         for key in sorted(keys):
@@ -80,7 +88,7 @@ class Intake:
                     self._back_to_running(record)
                     returned.add(key)
                 continue
-            if refused is None or not reading.same_as(refused.reading):
+            if refused is None or key in waited or not reading.same_as(refused.reading):
                 found[key] = reading
         return {**self._held_back_by(returned), **found}
 
@@ -123,7 +131,7 @@ class Intake:
         found = {}
         for key in sorted(self._pending.held_back(keys)):
             refused, reading = self._pending.find(key), self._catalog.read(key)
-            if refused is not None and refused.outcome is not None:
+            if refused is not None and not refused.is_untried:
                 found[key] = reading
         return found
 
@@ -140,6 +148,8 @@ class Intake:
         names = {self._project.relative(p) for p in batch.paths}
         if SETTINGS_FILE in names:
             self._on_settings()
+        if MAIN_FILE in names:
+            self._on_host_settings()
         if any(n.startswith("validators/") for n in names):
             self._on_validators()
         known = set(self._catalog.known) | set(self._pending.keys())

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from devserver.core.outcome import Result
+from devserver.reload.notify import NAME
 from tests.integration.lab import Lab, plugin, wait_for
 
 
@@ -63,6 +66,32 @@ def test_a_hot_setting_applies_without_a_restart(chain: Lab) -> None:
     assert chain.json("/users/version")["version"] == 2
 
 
+def test_how_files_are_watched_is_shown_as_it_is_now(lab: Lab) -> None:
+    status = lab.start(hot_reload=True).control.watch_status
+    assert status()["watching"]
+    for text, shown in (
+        ("watch:\n  force_polling: true\n", {"watching": True, "mode": "polling"}),
+        ("enabled: false\n", {"watching": False, "mode": NAME}),
+        ("{}", {"watching": True, "mode": NAME}),
+    ):
+        lab.settings(text)
+        wait_for(lambda shown=shown: status() == shown, f"{shown}")
+
+
+def test_what_waited_to_be_asked_for_goes_live_when_reloads_are_automatic_again(
+    chain: Lab,
+) -> None:
+    for automatic, outcome in (("false", None), ("true", ("users", "orders", "mailer"))):
+        chain.settings(f"reload:\n  automatic: {automatic}\n")
+        told = chain.running.changed(chain.path("/config/hot-loading.yaml"))
+        assert (None if told is None else told.reloaded) == outcome
+        if outcome is None:
+            assert chain.save(("users", plugin("users", 2, top="RATE = 2"))) is None
+    assert chain.json("/users/version")["version"] == 2
+    assert chain.running.control.pending() == []
+    assert chain.running.changed(chain.path("/config/hot-loading.yaml")) is None
+
+
 def test_invalid_settings_leave_the_old_ones_in_force(chain: Lab) -> None:
     chain.settings("reload:\n  timeout: soon\n")
     chain.running.changed(chain.path("/config/hot-loading.yaml"))
@@ -95,6 +124,38 @@ def test_content_that_failed_in_a_hook_is_tried_again_and_told_once(lab: Lab) ->
     (outcome,) = lab.running.journal.outcomes()
     assert outcome.success
     assert "attempt 3 of 3" in outcome.notes
+
+
+SLOW = """
+def initialize(self):
+    threading.Event().wait(0.4)
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "code", "after"),
+    [
+        ("timeout: 0.2", "RUN002", "timeout: 20"),
+        ("validation: true", "CFG003", "validation: false"),
+    ],
+)
+def test_what_the_settings_refused_is_tried_again_under_others(
+    lab: Lab, before: str, code: str, after: str
+) -> None:
+    once = "safety:\n  max_reload_attempts: 1\nreload:\n  "
+    lab.settings(once + before)
+    lab.write("users", plugin("users"))
+    lab.write("users/manifest.json", '{"configuration": {"size": {"type": "integer"}}}')
+    lab.start()
+    slow = plugin("users", 2, top="import threading", body=SLOW)
+    size = "many" if code == "CFG003" else "3"
+    outcome = lab.save(("users", slow), ("/config/plugins.yaml", f"users: {{size: {size}}}"))
+    assert outcome is not None
+    assert [d.code for d in outcome.diagnostics if d.is_error] == [code]
+    lab.settings(once + after)
+    lab.running.changed(lab.path("/config/hot-loading.yaml"))
+    wait_for(lambda: lab.running.control.pending() == [], "another try")
+    assert lab.json("/users/version")["version"] == 2
 
 
 def test_what_validation_refused_is_not_retried(lab: Lab) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from math import inf
 from typing import Any
@@ -45,6 +46,19 @@ def test_layers_stand_in_their_order(lab: Lab, monkeypatch: pytest.MonkeyPatch) 
     lab.start()
     lab.running.control.configure("users", {"f": 6})
     assert lab.json("/users/config") == dict(zip("abcdef", (1, 2, 3, 4, 5, 6), strict=True))
+
+
+def test_an_empty_environment_is_the_default_one(
+    shop: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SYSCTL_ENV", "")
+    text = "development: {plugins: {users: {interval: %s}}}\n"
+    shop.write("/config/environments.yaml", text % 7)
+    shop.start()
+    assert shop.json("/users/config")["interval"] == 7
+    outcome = shop.save(("/config/environments.yaml", text % "many"))
+    assert outcome is not None
+    assert outcome.result is Result.REJECTED
 
 
 def lines(keys: str, value: int, indent: str = "") -> str:
@@ -193,9 +207,9 @@ def test_a_hook_that_fails_keeps_the_old_configuration(taker: Lab, more: str) ->
 
 
 def test_a_hook_that_hangs_is_given_up(taker: Lab) -> None:
+    taker.save(("users", taking(version=2, more="while True: pass")))
     taker.settings("reload: {timeout: 0.3}\nsafety: {max_reload_attempts: 1}")
     taker.running.changed(taker.path("/config/hot-loading.yaml"))
-    taker.save(("users", taking(version=2, more="while True: pass")))
     outcome = taker.save((PLUGINS, "users: {interval: 7}\n"))
     assert outcome is not None
     assert "did not finish within" in str(outcome.error)
@@ -364,6 +378,17 @@ def test_a_file_that_cannot_be_read_is_a_refused_outcome(shop: Lab, text: str, l
     shop.save((PLUGINS, "users: {interval: 8}\n"))
     assert shop.json("/users/config")["interval"] == 8
     assert shop.save((PLUGINS, text)) is not None
+
+
+@pytest.mark.parametrize("secret", ["!hunter2", "*hunter2", "!hunter2!x"])
+def test_a_secret_that_yaml_takes_for_a_name_is_told_nowhere(shop: Lab, secret: str) -> None:
+    shop.start()
+    outcome = shop.save((PLUGINS, f"users:\n  api_key: {secret}\n"))
+    assert outcome is not None
+    (found,) = outcome.diagnostics
+    assert (found.code, found.line, found.column) == ("CFG001", 2, 12)
+    assert found.hint == "put quotes around a value that begins with `!`, `*` or `&`"
+    assert "hunter2" not in json.dumps(outcome.to_json())
 
 
 def test_an_empty_moment_of_a_file_changes_nothing(
