@@ -46,6 +46,20 @@ class CanaryApi:
         return self._control.canaries
 
 
+def asks_for_canary() -> bool:
+    """Whether a reload asks for a canary. Raises BadInput for terms that would not be kept."""
+    if "canary" in request.args:
+        if flag("all_instances"):
+            raise BadInput(
+                "canary=... is for this instance alone", "leave out all_instances or canary"
+            )
+        return True
+    for term in ("sticky", "requests"):
+        if term in request.args:
+            raise BadInput(f"{term}=... belongs to a canary", "add canary=10 for ten percent")
+    return False
+
+
 def start_canary(control: Control, name: str) -> Outcome:
     """What `?canary=10&sticky=&requests=&force=` on a reload asks for."""
     text = request.args["canary"]
