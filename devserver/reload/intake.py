@@ -71,7 +71,8 @@ class Intake:
                 self._keep_up(record, reading)
                 continue
             refused = self._pending.find(key)
-            if refused is None and self._lazy.takes(record, reading):
+            may_wait = refused is None and not self._pending.needs(key)
+            if may_wait and self._lazy.takes(record, reading):
                 continue
             if reading.is_like(None if record is None else record.generation):
                 for twin in twins:  # what is tried is told so by validation

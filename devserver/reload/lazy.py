@@ -182,9 +182,16 @@ class LazyLoading:
             self._loading -= readings.keys()
 
     def _judged(self, key: str, arrived: float) -> Outcome:
+        before = self._system.registry.view.plugins[key]
         reading = self._catalog.read(key)
         cause = Cause(trigger="use", arrived=arrived)
-        outcome: Outcome = self._judge.judge({key: reading}, cause)
+        reason = "being loaded for its first use"
+        self._recorder.publish(replace(before, status=PluginStatus.LOADING, reason=reason))
+        try:
+            outcome: Outcome = self._judge.judge({key: reading}, cause)
+        finally:  # it made way for something newer, and waits on
+            if self._system.registry.view.plugins[key].status is PluginStatus.LOADING:
+                self._recorder.publish(before)
         self._known.pop(key, None)
         return outcome
 

@@ -65,6 +65,11 @@ class Pending:
     def keys(self) -> frozenset[str]:
         return frozenset(self._refused)
 
+    def needs(self, key: str) -> bool:
+        """True when content that was tried and refused depends on that plugin."""
+        tried = (r.reading.candidate for r in self._refused.values() if r.outcome is not None)
+        return any(key in dependencies_of(c) for c in tried if c is not None)
+
     def refuse(self, refused: Iterable[Refused]) -> None:
         for one in refused:
             self._refused[one.reading.key] = one
