@@ -121,12 +121,7 @@ class Intake:
 
     def _held_back_by(self, keys: Set[str]) -> dict[str, Reading]:
         """What was refused for the company of `keys` alone, which are back to what runs."""
-        found = {}
-        for key in sorted(self._pending.held_back(keys)):
-            refused, reading = self._pending.find(key), self._catalog.read(key)
-            if refused is not None and refused.outcome is not None:
-                found[key] = reading
-        return found
+        return {key: self._catalog.read(key) for key in sorted(self._pending.held_back(keys))}
 
     def _keep_up(self, record: PluginRecord, reading: Reading) -> None:
         """A plugin that the operator keeps out of service was saved or deleted."""

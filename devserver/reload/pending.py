@@ -136,13 +136,15 @@ class Pending:
         return found
 
     def held_back(self, keys: Iterable[str]) -> dict[str, Reading]:
-        """Refused readings that nothing was found wrong with, and that were refused together
+        """Readings that nothing was found wrong with, and that were tried and refused together
         with one of `keys`, which no longer stand in their way."""
         now = set(keys)
         return {
             key: refused.reading
             for key, refused in self._refused.items()
-            if refused.companions & now and not refused.has_errors_of_its_own
+            if refused.companions & now
+            and refused.outcome is not None
+            and not refused.has_errors_of_its_own
         }
 
 
