@@ -21,11 +21,16 @@ class CanaryApi:
         self._control = control
 
     def blueprint(self) -> Blueprint:
-        blueprint = Blueprint("canary", __name__, url_prefix="/api/plugins/<name>/canary")
-        blueprint.get("")(self.status)
-        blueprint.post("/promote")(self.promote)
-        blueprint.post("/abort")(self.abort)
+        blueprint = Blueprint("canary", __name__, url_prefix="/api")
+        blueprint.get("/canaries")(self.list_canaries)
+        blueprint.get("/plugins/<name>/canary")(self.status)
+        blueprint.post("/plugins/<name>/canary/promote")(self.promote)
+        blueprint.post("/plugins/<name>/canary/abort")(self.abort)
         return blueprint
+
+    def list_canaries(self) -> Response:
+        """Every canary that runs, each as `status` tells of it."""
+        return jsonify(self._canaries.all())
 
     def status(self, name: str) -> Response:
         """Its share, and how both versions answer; 409 where there is none."""

@@ -460,6 +460,21 @@ def test_what_is_saved_while_it_lasts_is_still_to_be_asked_for_afterwards(
     assert versions(shop, 2) == [3, 3]
 
 
+def test_those_that_run_are_told_with_their_figures(shop: Lab) -> None:
+    assert shop.running.control.canaries.all() == []
+    shop.save(("users", plugin("users", 2, routes=FINE)))
+    canary(shop, 50)
+    versions(shop, 4)
+    (told,) = shop.running.control.canaries.all()
+    assert (told["plugin"], told["plugins"], told["generation"]) == (
+        "users",
+        ["users", "orders"],
+        2,
+    )
+    assert (told["new"]["requests"], told["old"]["requests"]) == (2, 2)
+    assert told.keys() == shop.running.control.canaries.status("users").keys()
+
+
 def test_its_outcome_names_the_generation_that_goes_on_serving(shop: Lab) -> None:
     shop.save(("users", plugin("users", 2, routes=FINE)))
     outcome = canary(shop, 50)

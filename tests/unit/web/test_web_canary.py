@@ -73,6 +73,12 @@ def test_a_word_ends_it(
     assert control.canaries.calls == [("end", "users", word)]
 
 
+def test_those_that_run_are_listed(client: FlaskClient, control: FakeControl) -> None:
+    assert client.get("/api/canaries").json == []
+    control.canaries.running.append({"plugin": "users"})
+    assert client.get("/api/canaries").json == [{"plugin": "users"}]
+
+
 def test_where_there_is_none_that_is_said(client: FlaskClient, control: FakeControl) -> None:
     control.add(record("users"))
     answer = client.get("/api/plugins/users/canary")
