@@ -294,6 +294,34 @@ def test_while_it_is_being_loaded_that_is_its_status(lazy: Lab, loaded: list[int
         del builtins.LOOK  # type: ignore[attr-defined]
 
 
+def test_what_waits_is_told_when_something_that_it_needs_has_changed(
+    lazy: Lab, loaded: list[int]
+) -> None:
+    def shown() -> tuple[bool, list[str], PluginStatus]:
+        record = lazy.running.registry.view.plugins["orders"]
+        return record.pending, [d.code[:3] for d in record.diagnostics], record.status
+
+    valid = (False, [], PluginStatus.REGISTERED)
+    needs = "from plugins.users.plugin import VERSION as seen"
+    lazy.save(("orders", plugin("orders", top=needs)))
+    assert lazy.json("/users/version")["version"] == 1
+    assert shown() == valid
+    without = users().replace("VERSION", "NUMBER").replace("(NUMBER)", "(1)")
+    outcome = lazy.save(("users", without))
+    assert outcome is not None
+    assert outcome.reloaded == ("users",), "what does not serve stands in nobody's way"
+    assert shown() == (True, ["IMP"], PluginStatus.REGISTERED)
+    told = lazy.running.journal.outcomes("orders")[0]
+    assert (told.result, told.trigger) == ("rejected", "dependency")
+    lazy.save(("users", users(2)))
+    assert shown() == valid
+    lazy.save(("users", None), ("users/manifest.json", None))
+    assert shown() == (True, ["IMP"], PluginStatus.REGISTERED)
+    lazy.save(("users", users(3)))
+    assert shown() == valid
+    assert lazy.json("/orders/version")["version"] == 1
+
+
 def test_a_plugin_that_refused_content_needs_is_loaded_as_soon_as_it_is_there(
     lazy: Lab, loaded: list[int]
 ) -> None:
