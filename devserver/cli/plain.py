@@ -30,6 +30,7 @@ class PlainView:
             "active": banner.active,
             "failed": len(banner.failed),
             "disabled": banner.disabled,
+            "waiting": banner.waiting,
         }
         self._write(
             time, "server ready", url=banner.url, mode=banner.mode, **counts, ms=banner.ready_ms

@@ -12,6 +12,8 @@ TOO_MANY = 0.05
 GOOD_ENOUGH = 0.01
 """How much higher it may be for a promotion."""
 DEFAULT_REQUESTS = 20
+_GOLDEN = (5**0.5 - 1) / 2
+"""Steps of this length spread over a circle most evenly, and in step with nothing."""
 
 
 class Verdict(StrEnum):
@@ -48,9 +50,10 @@ def verdict(new: Tally, old: Tally, *, requests: int) -> Verdict | None:
 
 
 def falls_to_new(number: int, percent: float) -> bool:
-    """Whether the request of that number (from 1) is one of the new version's share: exactly
-    `percent` of any long row of them are, evenly spread."""
-    return int(number * percent / 100) > int((number - 1) * percent / 100)
+    """Whether the request of that number (from 1) is one of the new version's share: `percent`
+    of any row of them are, to within one or two, and as many of every second, third, tenth...
+    one: a page that always asks for the same things in turn has all of them tried."""
+    return number * _GOLDEN % 1 < percent / 100
 
 
 def parse_percent(text: str) -> float | None:

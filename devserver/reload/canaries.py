@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -12,6 +11,7 @@ from devserver.core.outcome import Outcome, Result
 from devserver.core.settings import Settings
 from devserver.reload.attempt import Attempt, Attempts
 from devserver.reload.canary_terms import no_canary, refuse_canary, terms_of
+from devserver.reload.canary_watch import CanaryWatch
 from devserver.reload.catalog import Catalog, Reading
 from devserver.reload.disposal import Disposer
 from devserver.reload.judge import Judge
@@ -23,8 +23,6 @@ from devserver.reload.steps import Stopwatch
 from devserver.runtime.canary import Canary
 from devserver.runtime.registry import SystemView
 from devserver.runtime.system import PluginSystem
-
-_LOOK = 0.5  # seconds between two looks at requests that hang
 
 
 class Canaries:
@@ -53,6 +51,9 @@ class Canaries:
         self._pending = pending
         self._disposer = disposer
         self._settings = settings
+        self._watch = CanaryWatch(
+            system=system, queue=queue, timeout=lambda: settings().reload.timeout
+        )
         self._readings: dict[Canary, Reading] = {}
         system.registry.on_publish(self._look)
 
@@ -83,15 +84,14 @@ class Canaries:
             before = self._system.registry.view
             return self._judge.settle(attempt, {command.key: reading}, command.key, cause, before)
         self._replace(attempt)
-        canary = self._canary(attempt, command)
+        canary = self._canary(attempt, command, reading)
         self._readings[canary] = reading
         self._publish(canary, attempt)
         outcome = self._recorder.record(
             attempt, {command.key: reading}, main=command.key, cause=cause, settings=settings
         )
         self._keep_for_later(canary, outcome)
-        name = f"canary-g{canary.number}"
-        threading.Thread(target=self._watch, args=(canary,), name=name, daemon=True).start()
+        self._watch.begin(canary)
         return outcome
 
     def _with_news(self, reading: Reading) -> Reading:
@@ -105,7 +105,7 @@ class Canaries:
                 attempt.ended.notes.append(f"instead of the {known.told()}")
                 self._leave(known)
 
-    def _canary(self, attempt: Attempt, command: StartCanary) -> Canary:
+    def _canary(self, attempt: Attempt, command: StartCanary, reading: Reading) -> Canary:
         view = self._system.registry.view
         new = {g.key: g for g in attempt.ended.beside}
         old = {k: g for k in new if (g := view.generation(k)) is not None}
@@ -120,6 +120,11 @@ class Canaries:
         )
         attempt.deed = f"given canary g{canary.number} beside g{old[canary.main].number}"
         attempt.ended.notes.append(terms_of(canary))
+        if reading.is_like(old[canary.main]):
+            attempt.ended.notes.append(
+                "both versions are the same: what is on disk serves already "
+                "(with reload.automatic: false a save waits to be asked for)"
+            )
         if attempt.ended.state.passed:
             shared = ", ".join(attempt.ended.state.passed)
             attempt.ended.notes.append(
@@ -153,10 +158,6 @@ class Canaries:
             self._recorder.publish(replace(record, pending=True))
 
     # -- while it lasts ------------------------------------------------------------------------
-
-    def _watch(self, canary: Canary) -> None:
-        while not canary.over.wait(_LOOK):
-            canary.give_up_hanging(self._settings().reload.timeout)
 
     def _decided(self, canary: Canary, verdict: Verdict) -> None:
         new, old = canary.answered, canary.answered_by_old
@@ -197,9 +198,25 @@ class Canaries:
             arrived=arrived,
             notes=(f"{canary.told()} promoted: {command.reason}",),
         )
-        outcome: Outcome = self._judge.judge({canary.main: reading}, cause, asked=True)
+        newer, before = self._saved_since(canary), self._system.registry.view.find(canary.main)
+        # What waits to be asked for, or was refused, was no part of what has been tested.
+        outcome: Outcome = self._judge.judge(
+            {canary.main: reading}, cause, settled=self._pending.keys(), asked=True
+        )
         self._leave(canary)
+        now = self._system.registry.view.find(canary.main)
+        if newer is not None and before is not None and now is not None:
+            self._pending.refuse([newer])
+            reason = f"{now.reason}; something newer is on disk"
+            found = before.diagnostics
+            self._recorder.publish(replace(now, pending=True, diagnostics=found, reason=reason))
         return outcome
+
+    def _saved_since(self, canary: Canary) -> Refused | None:
+        """What is on disk, where that is neither live nor what the canary runs."""
+        refused = self._pending.find(canary.main)
+        known = self._readings[canary]
+        return None if refused is None or refused.reading.same_as(known) else refused
 
     def _abort(self, canary: Canary, command: EndCanary, arrived: float) -> Outcome:
         reading = self._readings[canary]
@@ -211,6 +228,8 @@ class Canaries:
             message=message,
             hint="save it anew, or ask for another canary or a reload",
         )
+        was_live = reading.is_like(canary.old[canary.main])
+        differs = not was_live and self._saved_since(canary) is None
         watch = Stopwatch()
         with watch.step("rollback"):
             self._leave(canary)
@@ -222,7 +241,6 @@ class Canaries:
             watch=watch,
         )
         cause = Cause(trigger="canary", arrived=arrived)
-        differs = not reading.is_like(canary.old[canary.main])
         outcome = self._recorder.record(
             attempt,
             {canary.main: reading} if differs else {},
@@ -230,13 +248,10 @@ class Canaries:
             cause=cause,
             settings=self._settings(),
         )
-        self._keep_for_later_refused(reading, outcome, differs)
-        return outcome
-
-    def _keep_for_later_refused(self, reading: Reading, outcome: Outcome, differs: bool) -> None:
         if differs:
             companions = frozenset([reading.key])
             self._pending.refuse([Refused(reading=reading, companions=companions, outcome=outcome)])
+        return outcome
 
     def left(self, command: CanaryLeft) -> None:
         """Something newer has taken the place that a canary stood beside."""

@@ -61,6 +61,11 @@ class CanaryControl:
             raise no_canary(self._system.registry.view, name)
         return describe_canary(canary)
 
+    def all(self) -> list[dict[str, Any]]:
+        """The same of every canary that runs, by plugin's name."""
+        running = sorted(self._system.gate.canaries.all(), key=lambda canary: canary.name)
+        return [describe_canary(canary) for canary in running]
+
     def _key(self, name: str) -> str:
         if self._system.registry.view.find(name) is None:
             raise PluginNotFound(name)

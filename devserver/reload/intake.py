@@ -79,7 +79,8 @@ class Intake:
                 self._keep_up(record, reading)
                 continue
             refused = self._pending.find(key)
-            if refused is None and self._lazy.takes(record, reading):
+            may_wait = refused is None and not self._pending.needs(key)
+            if may_wait and self._lazy.takes(record, reading):
                 continue
             if reading.is_like(None if record is None else record.generation):
                 for twin in twins:  # what is tried is told so by validation
@@ -128,12 +129,7 @@ class Intake:
 
     def _held_back_by(self, keys: Set[str]) -> dict[str, Reading]:
         """What was refused for the company of `keys` alone, which are back to what runs."""
-        found = {}
-        for key in sorted(self._pending.held_back(keys)):
-            refused, reading = self._pending.find(key), self._catalog.read(key)
-            if refused is not None and not refused.is_untried:
-                found[key] = reading
-        return found
+        return {key: self._catalog.read(key) for key in sorted(self._pending.held_back(keys))}
 
     def _keep_up(self, record: PluginRecord, reading: Reading) -> None:
         """A plugin that the operator keeps out of service was saved or deleted."""

@@ -64,6 +64,8 @@ class Judge:
         self._settings = settings
         self.load_needed: Callable[[Mapping[str, Reading]], None] = lambda _: None
         """Loads what readings need and what is not loaded yet."""
+        self.went_live: Callable[[Collection[str]], None] = lambda _: None
+        """Told of plugins that serve with other content now, or are gone."""
 
     def judge(
         self,
@@ -243,6 +245,8 @@ class Judge:
             plugins = self._system.registry.view.plugins
             self._desired.see(plugins[key] for key in attempt.order if key in plugins)
             self._pending.forget(readings)
+            if cause.trigger != "use":  # then it is what it was known to be
+                self.went_live(readings.keys())
             self._free_waiting(outcome)
             return outcome
         retry_at = retry_time(attempt, cause, settings)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import CancelledError, Future
 from dataclasses import replace
 from typing import Any
@@ -56,6 +56,7 @@ class LazyLoading:
         self._lock = threading.Lock()
         system.gate.first_use = self.use
         judge.load_needed = self.load_needed
+        judge.went_live = self.look_again
 
     # -- what is not loaded yet ----------------------------------------------------------------
 
@@ -87,6 +88,7 @@ class LazyLoading:
             self._known[reading.key] = reading
             self._catalog.put(reading.key, reading.candidate)
             self._tell(reading, self._validated({reading.key: reading})[reading.key])
+            self.look_again([reading.key])
         return True
 
     def configured(self, record: PluginRecord) -> None:
@@ -100,6 +102,17 @@ class LazyLoading:
             self._known.pop(record.key, None)
             self._catalog.put(record.key, None)
             self._recorder.remove(record)
+            self.look_again([record.key])
+
+    def look_again(self, keys: Collection[str]) -> None:
+        """These have changed: what waits and needs them is validated anew, and told of where it
+        could be loaded before and cannot now, or the other way round."""
+        plugins = self._system.registry.view.plugins
+        near = sorted(self._catalog.graph.all_dependents(keys) & self._known.keys())
+        waiting = {k: self._known[k] for k in near if k in plugins and plugins[k].awaits_use}
+        for key, found in (self._validated(waiting) if waiting else {}).items():
+            if has_errors(found) != plugins[key].pending:
+                self._tell(waiting[key], found, trigger="dependency")
 
     def _validated(self, readings: Mapping[str, Reading]) -> dict[str, tuple[Diagnostic, ...]]:
         found = {key: list(reading.problems) for key, reading in readings.items()}
@@ -108,7 +121,9 @@ class LazyLoading:
                 found.get(normalise(diagnostic.plugin or ""), []).append(diagnostic)
         return {key: tuple(diagnostics) for key, diagnostics in found.items()}
 
-    def _tell(self, reading: Reading, found: tuple[Diagnostic, ...]) -> None:
+    def _tell(
+        self, reading: Reading, found: tuple[Diagnostic, ...], *, trigger: str = "file"
+    ) -> None:
         record = _registered(reading, found)
         if has_errors(found):
             error = next(d.message for d in found if d.is_error)
@@ -123,7 +138,7 @@ class LazyLoading:
                 attempt,
                 {reading.key: reading},
                 main=reading.key,
-                cause=Cause(trigger="file", arrived=time.monotonic()),
+                cause=Cause(trigger=trigger, arrived=time.monotonic()),
                 settings=self._settings(),
             )
             reason = f"not loaded yet; what is on disk is refused: {error}"
@@ -182,9 +197,16 @@ class LazyLoading:
             self._loading -= readings.keys()
 
     def _judged(self, key: str, arrived: float) -> Outcome:
+        before = self._system.registry.view.plugins[key]
         reading = self._catalog.read(key)
         cause = Cause(trigger="use", arrived=arrived)
-        outcome: Outcome = self._judge.judge({key: reading}, cause)
+        reason = "being loaded for its first use"
+        self._recorder.publish(replace(before, status=PluginStatus.LOADING, reason=reason))
+        try:
+            outcome: Outcome = self._judge.judge({key: reading}, cause)
+        finally:  # it made way for something newer, and waits on
+            if self._system.registry.view.plugins[key].status is PluginStatus.LOADING:
+                self._recorder.publish(before)
         self._known.pop(key, None)
         return outcome
 

@@ -80,6 +80,11 @@ class Pending:
     def keys(self) -> frozenset[str]:
         return frozenset(self._refused)
 
+    def needs(self, key: str) -> bool:
+        """True when content that was tried and refused depends on that plugin."""
+        tried = (r.reading.candidate for r in self._refused.values() if not r.is_untried)
+        return any(key in dependencies_of(c) for c in tried if c is not None)
+
     def refuse(self, refused: Iterable[Refused]) -> None:
         for one in refused:
             self._refused[one.reading.key] = one
@@ -156,13 +161,15 @@ class Pending:
         return found
 
     def held_back(self, keys: Iterable[str]) -> dict[str, Reading]:
-        """Refused readings that nothing was found wrong with, and that were refused together
+        """Readings that nothing was found wrong with, and that were tried and refused together
         with one of `keys`, which no longer stand in their way."""
         now = set(keys)
         return {
             key: refused.reading
             for key, refused in self._refused.items()
-            if refused.companions & now and not refused.has_errors_of_its_own
+            if refused.companions & now
+            and not refused.is_untried
+            and not refused.has_errors_of_its_own
         }
 
 

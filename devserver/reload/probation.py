@@ -8,15 +8,14 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from devserver.core.errors import PluginHookFailed
 from devserver.core.outcome import Outcome
 from devserver.core.values import Changes
 from devserver.reload.catalog import Reading
 from devserver.reload.progress import Ended
 from devserver.reload.queue import ProbationFailed, ReloadQueue
+from devserver.reload.verifying import find_failure
 from devserver.runtime.generation import Generation
 from devserver.runtime.hooks import HookRunner
-from devserver.runtime.lifecycle import Lifecycle
 from devserver.runtime.registry import PluginRecord
 from devserver.runtime.system import PluginSystem
 
@@ -110,7 +109,9 @@ class Probation:
         pause = min(period.seconds / _LOOKS, _LONGEST_PAUSE)
         try:
             while not period.over.wait(min(pause, max(0.0, deadline - time.monotonic()))):
-                failure = self._failure(period, hooks)
+                failure = find_failure(
+                    period.live, system=self._system, hooks=hooks, time_left=self._timeout
+                )
                 if failure is not None:
                     self._queue.put(ProbationFailed(period=period, failure=failure))
                     return
@@ -121,17 +122,6 @@ class Probation:
                     return
         finally:
             hooks.close()
-
-    def _failure(self, period: Period, hooks: HookRunner) -> PluginHookFailed | None:
-        for generation in period.live:
-            lifecycle = Lifecycle.of_live(
-                generation, system=self._system, hooks=hooks, time_left=self._timeout
-            )
-            try:
-                lifecycle.verify()
-            except PluginHookFailed as failure:
-                return failure
-        return None
 
 
 def stands_by(ended: Ended, milliseconds: int) -> bool:

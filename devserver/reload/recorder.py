@@ -127,7 +127,6 @@ class Recorder:
             attempt.ended.notes.append(told)
         known = self._system.secrets
         mask_attempt(attempt, secrets_of(readings.values(), attempt.order, known))
-        before = self._generation(main) if attempt.result is not Result.RELOADED else None
         outcome = self._outcome(attempt, main, cause, readings)
         if attempt.result.success:
             outcome = replace(outcome, notes=(*cause.notes, *outcome.notes))
@@ -135,7 +134,6 @@ class Recorder:
             note = f"attempt {cause.number} of {settings.safety.max_reload_attempts}"
             outcome = replace(outcome, notes=(*outcome.notes, note))
         if attempt.result is not Result.RELOADED:
-            outcome = replace(outcome, previous_generation=before or 0)
             self._mark_refused(attempt, readings)
         elif attempt.diagnostics:
             self._keep_warnings(attempt)
@@ -178,7 +176,8 @@ class Recorder:
         if not attempt.result.success:
             live, gone = {}, {}
         stays = {g.key: g for g in ended.reconfigured}
-        now = view.find(main)
+        now = self._generation(main)
+        was = now if main not in stays | gone else (stays | gone)[main].number
         # Without those that stay as they are, whatever becomes of the plugin.
         routes_before = sum(len(g.routes) for k, g in gone.items() if view.answering(k) is not g)
         routes_after = sum(len(g.routes) for k, g in live.items() if view.answering(k) is g)
@@ -191,8 +190,8 @@ class Recorder:
             changes=cause.paths,
             reloaded=tuple(live[k].name for k in attempt.order if k in live),
             removed=tuple(gone[k].name for k in attempt.order if k in gone and k not in live),
-            generation=0 if now is None or now.generation is None else now.generation.number,
-            previous_generation=(stays | gone)[main].number if main in stays | gone else 0,
+            generation=now,
+            previous_generation=0 if main in live and main not in gone else was,
             serving={names[k]: self._generation(k) for k in attempt.order if self._generation(k)},
             duration_ms=(time.monotonic() - cause.arrived) * 1000,
             steps=tuple(attempt.watch.steps),

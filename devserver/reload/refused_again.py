@@ -23,6 +23,7 @@ def as_before(
                 now,
                 status=before.status,
                 reason=before.reason,
+                manifest=before.manifest,
                 pending=before.pending,
                 diagnostics=before.diagnostics,
             )

@@ -99,6 +99,7 @@ class Reloader:
             system=system,
             catalog=catalog,
             intake=intake,
+            pending=pending,
             operator=operator,
             reload=self._reload,
         )

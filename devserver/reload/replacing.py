@@ -11,7 +11,9 @@ from devserver.core.outcome import Outcome, Result
 from devserver.reload.catalog import Catalog
 from devserver.reload.intake import Intake
 from devserver.reload.operator import Operator
+from devserver.reload.pending import Pending
 from devserver.reload.queue import Enable, ReloadPlugins, Replace
+from devserver.reload.refused_again import as_before
 from devserver.runtime.project import Project
 from devserver.runtime.registry import PluginRecord
 from devserver.runtime.system import PluginSystem
@@ -29,6 +31,7 @@ class Replacing:
         system: PluginSystem,
         catalog: Catalog,
         intake: Intake,
+        pending: Pending,
         operator: Operator,
         reload: Callable[[ReloadPlugins, float], Any],
     ) -> None:
@@ -36,6 +39,7 @@ class Replacing:
         self._system = system
         self._catalog = catalog
         self._intake = intake
+        self._pending = pending
         self._operator = operator
         self._reload = reload
 
@@ -46,12 +50,16 @@ class Replacing:
         files are there then.
         """
         outcome: Outcome | None = None
+        before, refused = self._record(command), self._pending.find(command.key)
         try:
             command.put()
             outcome = self._make_live(command, arrived)
         finally:
             if outcome is None or not outcome.success:
                 command.put_back()
+                if before is not None and not before.withheld:
+                    registry = self._system.registry
+                    as_before(before, refused, pending=self._pending, registry=registry)
                 self._look(command, arrived)
         return outcome
 

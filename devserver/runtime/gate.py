@@ -230,7 +230,10 @@ class Gate:
             self.leave(part)  # a reload of its plugin may come before this one
         self.first_use(key, waits)
         if not waits:
-            raise PluginUnavailable(f"plugin {record.name!r} is being loaded", hint="try again")
+            raise PluginUnavailable(
+                f"plugin {record.name!r} is being loaded, which a coroutine cannot wait for",
+                hint="try again; what declares it among its dependencies finds it loaded",
+            )
         now = self._registry.view.find(key)
         return now is not None and now.generation is not None
 

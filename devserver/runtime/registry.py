@@ -66,8 +66,9 @@ class PluginRecord:
 
     @property
     def awaits_use(self) -> bool:
-        """True while the first use would load it."""
-        return self.is_lazy and self.status is PluginStatus.REGISTERED
+        """True until the first use has loaded it, or has tried to."""
+        known = self.status in (PluginStatus.REGISTERED, PluginStatus.LOADING)
+        return self.is_lazy and known
 
     @property
     def version(self) -> str:

@@ -16,7 +16,7 @@ from devserver.core.outcome import Outcome, Result
 from devserver.runtime.clients import client_of, has_left
 from devserver.runtime.tracebacks import format_error
 from devserver.web import shapes
-from devserver.web.canary import start_canary
+from devserver.web.canary import asks_for_canary, start_canary
 from devserver.web.errors import BadInput, Refusal
 from devserver.web.inputs import flag, get_record, json_object, spelled
 from devserver.web.instances import InstancesApi
@@ -79,11 +79,11 @@ class PluginApi:
 
     def reload(self, name: str) -> Answer:
         """Reloads a plugin and gives the outcome: 200, 422 refused, 409 rolled back."""
-        name = spelled(self._control, name)
+        name, as_canary = spelled(self._control, name), asks_for_canary()
         if flag("all_instances"):
             return self._instances.ask(name, "reload")
         with diagnosed(self._control, name):
-            if "canary" in request.args:
+            if as_canary:
                 outcome = start_canary(self._control, name)
             else:
                 outcome = self._control.reload(name, **_asked())

@@ -21,11 +21,16 @@ class CanaryApi:
         self._control = control
 
     def blueprint(self) -> Blueprint:
-        blueprint = Blueprint("canary", __name__, url_prefix="/api/plugins/<name>/canary")
-        blueprint.get("")(self.status)
-        blueprint.post("/promote")(self.promote)
-        blueprint.post("/abort")(self.abort)
+        blueprint = Blueprint("canary", __name__, url_prefix="/api")
+        blueprint.get("/canaries")(self.list_canaries)
+        blueprint.get("/plugins/<name>/canary")(self.status)
+        blueprint.post("/plugins/<name>/canary/promote")(self.promote)
+        blueprint.post("/plugins/<name>/canary/abort")(self.abort)
         return blueprint
+
+    def list_canaries(self) -> Response:
+        """Every canary that runs, each as `status` tells of it."""
+        return jsonify(self._canaries.all())
 
     def status(self, name: str) -> Response:
         """Its share, and how both versions answer; 409 where there is none."""
@@ -44,6 +49,20 @@ class CanaryApi:
     @property
     def _canaries(self) -> CanaryControl:
         return self._control.canaries
+
+
+def asks_for_canary() -> bool:
+    """Whether a reload asks for a canary. Raises BadInput for terms that would not be kept."""
+    if "canary" in request.args:
+        if flag("all_instances"):
+            raise BadInput(
+                "canary=... is for this instance alone", "leave out all_instances or canary"
+            )
+        return True
+    for term in ("sticky", "requests"):
+        if term in request.args:
+            raise BadInput(f"{term}=... belongs to a canary", "add canary=10 for ten percent")
+    return False
 
 
 def start_canary(control: Control, name: str) -> Outcome:

@@ -107,7 +107,7 @@ def test_one_that_fails_requests_is_rolled_back_by_itself(shop: Lab) -> None:
     wait_for(lambda: is_over(shop), "the end of the canary")
     wait_for(lambda: shop.running.journal.outcomes()[0].rolled_back, "it is told")
     told = shop.running.journal.outcomes()[0]
-    assert "3 of 3 requests failed, 0 of 3 on g1" in str(told.error)
+    assert "3 of 3 requests failed, 0 of 2 on g1" in str(told.error)
     assert shop.generation("users") is old
     assert versions(shop, 4) == [1] * 4
     assert shop.running.control.pending() == ["users"]
@@ -414,3 +414,74 @@ def test_what_another_instance_has_set_comes_with_a_canary(limited: Lab) -> None
     assert sorted(versions(limited, 2, "/users/limit", "limit")) == [0, 6]
     limited.running.control.canaries.end("users", Verdict.PROMOTE)
     assert versions(limited, 2, "/users/limit", "limit") == [6, 6]
+
+
+SICK = """
+SICK = False
+
+def health_check(self):
+    from devserver.sdk import HealthStatus
+    return HealthStatus(healthy=not self.SICK, message="no stock")
+"""
+FALLS_ILL = """
+@router.get("/ill")
+def ill():
+    type(self).SICK = True
+    return {}
+"""
+
+
+def test_one_that_falls_ill_is_rolled_back(shop: Lab) -> None:
+    shop.save(("users", plugin("users", 2, routes=FALLS_ILL, body=SICK)))
+    assert canary(shop, 100).success
+    shop.json("/users/ill")
+    wait_for(lambda: is_over(shop), "the end of the canary")
+    wait_for(lambda: shop.running.journal.outcomes("users", 1)[0].result == "rolled_back")
+    outcome = shop.running.journal.outcomes("users", 1)[0]
+    assert "unhealthy: no stock" in str(outcome.error)
+    assert versions(shop, 2) == [1, 1]
+
+
+@pytest.mark.parametrize(("verdict", "serves"), [(Verdict.PROMOTE, 2), (Verdict.ABORT, 1)])
+def test_what_is_saved_while_it_lasts_is_still_to_be_asked_for_afterwards(
+    shop: Lab, verdict: Verdict, serves: int
+) -> None:
+    shop.save(("users", plugin("users", 2, routes=FINE)))
+    canary(shop, 50)
+    shop.save(("users", plugin("users", 3, routes=FINE)))
+    shop.save(("orders", ORDERS.replace("hello", "good day")))
+    outcome = shop.running.control.canaries.end("users", verdict)
+    assert outcome.success is (verdict is Verdict.PROMOTE)
+    assert versions(shop, 2) == [serves, serves]
+    assert shop.json("/orders/version")["greeting"] == "hello", "it was no part of the canary"
+    assert sorted(shop.running.control.pending()) == ["orders", "users"]
+    assert shop.running.registry.view.plugins["users"].pending
+    assert shop.running.control.reload("users").success
+    assert versions(shop, 2) == [3, 3]
+
+
+def test_those_that_run_are_told_with_their_figures(shop: Lab) -> None:
+    assert shop.running.control.canaries.all() == []
+    shop.save(("users", plugin("users", 2, routes=FINE)))
+    canary(shop, 50)
+    versions(shop, 4)
+    (told,) = shop.running.control.canaries.all()
+    assert (told["plugin"], told["plugins"], told["generation"]) == (
+        "users",
+        ["users", "orders"],
+        2,
+    )
+    assert (told["new"]["requests"], told["old"]["requests"]) == (2, 2)
+    assert told.keys() == shop.running.control.canaries.status("users").keys()
+
+
+def test_its_outcome_names_the_generation_that_goes_on_serving(shop: Lab) -> None:
+    shop.save(("users", plugin("users", 2, routes=FINE)))
+    outcome = canary(shop, 50)
+    assert (outcome.previous_generation, outcome.generation) == (1, 1)
+
+
+def test_one_of_what_serves_already_says_that_both_are_the_same(shop: Lab) -> None:
+    assert any("both versions are the same" in note for note in canary(shop, 50).notes)
+    shop.save(("users", plugin("users", 2, routes=FINE)))
+    assert not any("both versions are the same" in note for note in canary(shop, 50).notes)

@@ -50,7 +50,7 @@ def loaded() -> Iterator[list[int]]:
 
 
 def users(version: int = 1, **more: str) -> str:
-    return plugin("users", version, top=COUNTS, **{"body": OFFERS, **more})
+    return plugin("users", version, **{"top": COUNTS, "body": OFFERS, **more})
 
 
 def status(lab: Lab, name: str = "users") -> PluginStatus:
@@ -281,3 +281,85 @@ def test_a_canary_has_what_it_needs_loaded(lazy: Lab, loaded: list[int]) -> None
     outcome = lazy.running.control.canaries.start("caller", percent=100, requests=0)
     assert outcome.success
     assert (loaded, status(lazy)) == ([1], PluginStatus.ACTIVE)
+
+
+def test_while_it_is_being_loaded_that_is_its_status(lazy: Lab, loaded: list[int]) -> None:
+    seen: list[PluginStatus] = []
+    builtins.LOOK = lambda: seen.append(status(lazy))  # type: ignore[attr-defined]
+    try:
+        lazy.save(("users", users(top=f"{COUNTS}\nLOOK()")))
+        assert lazy.json("/users/version")["version"] == 1
+        assert seen == [PluginStatus.LOADING]
+    finally:
+        del builtins.LOOK  # type: ignore[attr-defined]
+
+
+def test_what_waits_is_told_when_something_that_it_needs_has_changed(
+    lazy: Lab, loaded: list[int]
+) -> None:
+    def shown() -> tuple[bool, list[str], PluginStatus]:
+        record = lazy.running.registry.view.plugins["orders"]
+        return record.pending, [d.code[:3] for d in record.diagnostics], record.status
+
+    valid = (False, [], PluginStatus.REGISTERED)
+    needs = "from plugins.users.plugin import VERSION as seen"
+    lazy.save(("orders", plugin("orders", top=needs)))
+    assert lazy.json("/users/version")["version"] == 1
+    assert shown() == valid
+    without = users().replace("VERSION", "NUMBER").replace("(NUMBER)", "(1)")
+    outcome = lazy.save(("users", without))
+    assert outcome is not None
+    assert outcome.reloaded == ("users",), "what does not serve stands in nobody's way"
+    assert shown() == (True, ["IMP"], PluginStatus.REGISTERED)
+    told = lazy.running.journal.outcomes("orders")[0]
+    assert (told.result, told.trigger) == ("rejected", "dependency")
+    lazy.save(("users", users(2)))
+    assert shown() == valid
+    lazy.save(("users", None), ("users/manifest.json", None))
+    assert shown() == (True, ["IMP"], PluginStatus.REGISTERED)
+    lazy.save(("users", users(3)))
+    assert shown() == valid
+    assert lazy.json("/orders/version")["version"] == 1
+
+
+def test_a_plugin_that_refused_content_needs_is_loaded_as_soon_as_it_is_there(
+    lazy: Lab, loaded: list[int]
+) -> None:
+    assert lazy.json("/caller/version")["version"] == 1
+    needs = "from plugins.third.plugin import VERSION as seen"
+    refused = lazy.save(("caller", plugin("caller", 2, top=needs)))
+    assert refused is not None
+    assert refused.result == "rejected"
+    outcome = lazy.save(("third", plugin("third", 1, top=COUNTS)))
+    assert outcome is not None
+    assert set(outcome.reloaded) == {"third", "caller"}
+    assert lazy.json("/caller/version")["version"] == 2
+    assert loaded == [1]
+
+
+def test_one_that_failed_for_a_missing_plugin_is_loaded_with_that(lazy: Lab) -> None:
+    needs = "from plugins.third.plugin import VERSION as seen"
+    lazy.save(("orders", plugin("orders", top=needs)))
+    assert lazy.get("/orders/version").status_code == 503
+    lazy.save(("third", plugin("third")))
+    assert lazy.json("/orders/version")["version"] == 1
+
+
+def test_files_put_in_its_place_that_fail_leave_it_waiting_as_it_was(
+    lazy: Lab, loaded: list[int]
+) -> None:
+    def put(source: str, manifest: str) -> None:
+        lazy.write("users", source)
+        lazy.write("users/manifest.json", manifest)
+
+    before = lazy.running.registry.view.plugins["users"]
+    fails = users(2, body="def initialize(self):\n    return False\n")
+    outcome = lazy.running.control.replace(
+        "users",
+        put=lambda: put(fails, json.dumps({"services": ["users.others"]})),
+        put_back=lambda: put(users(), MANIFEST),
+    )
+    assert outcome.result == "rolled_back"
+    assert lazy.running.registry.view.plugins["users"] == before
+    assert lazy.running.control.pending() == []
+    assert lazy.json("/users/version")["version"] == 1

@@ -1,6 +1,7 @@
 // The dashboard: holds what is known, and draws it when it changes.
 
 import { renderActivity } from "./activity.js";
+import { followCanaries } from "./canaries.js";
 import { el, fill } from "./dom.js";
 import { CallFailed, Feed, enable, get, reload } from "./feed.js";
 import { ms, refreshTimes } from "./format.js";
@@ -116,6 +117,7 @@ const on = {
     state.running = null;
     refresh();
     readHistory();
+    followCanaries(tell);
     followInstances();
     followMessages();
   },
@@ -139,6 +141,7 @@ const on = {
   },
   plugins() {
     refresh();
+    followCanaries(tell);
   },
   settings(payload) {
     state.settings = payload.ok ? null : payload;

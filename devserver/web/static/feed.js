@@ -64,6 +64,12 @@ export function enable(name) {
   return act(name, "enable");
 }
 
+/** Ends a canary, `word` is promote or abort; a promotion that is rolled back is no failure of the
+ * call. Throws CallFailed. */
+export function endCanary(name, word) {
+  return act(name, `canary/${word}`);
+}
+
 async function act(name, deed) {
   const path = `/api/plugins/${encodeURIComponent(name)}/${deed}`;
   const { response, body } = await call(path, { method: "POST" });

@@ -223,7 +223,7 @@ def test_what_failed_at_the_start_is_told_with_its_findings(
 
     assembly.server = FakeServer(during_start=lambda: load(assembly.server))
     out = records(sysctl("dev", "server")[1])
-    assert "active=1 failed=1 disabled=0" in out[0]
+    assert "active=1 failed=1 disabled=0 waiting=0" in out[0]
     assert out[1] == "plugin failed plugin=users reason=no"
     assert out[2].startswith("diagnostic error code=SYN101")
     assert out[3].startswith("diagnostic warning code=CMP201")

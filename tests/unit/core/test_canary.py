@@ -33,9 +33,20 @@ def test_without_a_number_of_requests_it_is_never_promoted_by_itself() -> None:
 
 
 @pytest.mark.parametrize("percent", [0.5, 1, 10, 33.3, 50, 99, 100])
-def test_the_share_is_exact(percent: float) -> None:
-    taken = sum(falls_to_new(number, percent) for number in range(1, 10_001))
-    assert taken == int(10_000 * percent / 100)
+@pytest.mark.parametrize("count", [20, 100, 1_000, 10_000])
+def test_the_share_is_kept_from_the_beginning(percent: float, count: int) -> None:
+    taken = sum(falls_to_new(number, percent) for number in range(1, count + 1))
+    assert abs(taken - count * percent / 100) <= 2
+
+
+@pytest.mark.parametrize("percent", [10, 25, 50])
+@pytest.mark.parametrize("kinds", [2, 4, 10])
+def test_each_of_several_requests_that_are_made_in_turn_gets_its_share(
+    percent: float, kinds: int
+) -> None:
+    for first in range(1, kinds + 1):
+        taken = [falls_to_new(number, percent) for number in range(first, 400 * kinds, kinds)]
+        assert abs(sum(taken) / len(taken) - percent / 100) < 0.02
 
 
 @pytest.mark.parametrize(

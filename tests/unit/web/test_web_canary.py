@@ -29,14 +29,28 @@ def test_a_reload_can_ask_for_one(
     assert control.reload_calls == []
 
 
-@pytest.mark.parametrize("query", ["canary=", "canary=0", "canary=many", "canary=5&requests=-1"])
-def test_what_is_no_share_is_refused(client: FlaskClient, control: FakeControl, query: str) -> None:
+@pytest.mark.parametrize(
+    "query",
+    [
+        "canary=",
+        "canary=0",
+        "canary=many",
+        "canary=5&requests=-1",
+        "canary=5&all_instances=true",
+        "sticky=true",
+        "requests=5",
+    ],
+)
+def test_terms_that_would_not_be_kept_are_refused(
+    client: FlaskClient, control: FakeControl, query: str
+) -> None:
     control.add(record("users"))
     answer = client.post(f"/api/plugins/users/reload?{query}")
     assert answer.status_code == 400
     assert answer.json is not None
     assert answer.json["hint"]
     assert control.canaries.calls == []
+    assert control.reload_calls == []
 
 
 @pytest.mark.parametrize(
@@ -57,6 +71,12 @@ def test_a_word_ends_it(
     assert answer.json is not None
     assert answer.json["result"] == str(result)
     assert control.canaries.calls == [("end", "users", word)]
+
+
+def test_those_that_run_are_listed(client: FlaskClient, control: FakeControl) -> None:
+    assert client.get("/api/canaries").json == []
+    control.canaries.running.append({"plugin": "users"})
+    assert client.get("/api/canaries").json == [{"plugin": "users"}]
 
 
 def test_where_there_is_none_that_is_said(client: FlaskClient, control: FakeControl) -> None:

@@ -73,6 +73,10 @@ class FakeCanaries:
     def __init__(self, control: FakeControl) -> None:
         self._control = control
         self.calls: list[tuple[Any, ...]] = []
+        self.running: list[dict[str, Any]] = []
+
+    def all(self) -> list[dict[str, Any]]:
+        return self.running
 
     def start(self, name: str, **terms: Any) -> Outcome:
         self.calls.append(("start", name, terms))
