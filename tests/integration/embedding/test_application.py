@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,37 @@ def test_the_gate_stands_in_front_of_plugins_and_own_routes(
 
 def test_the_title_stands_on_the_page(app: EmbeddedApp) -> None:
     assert "<h1>My Shop</h1>" in app.test_client().get("/", headers=bearer(app)).text
+
+
+# -- log ------------------------------------------------------------------------------------------
+
+
+def test_what_becomes_of_saves_is_logged(project: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="devserver.reload")
+    (project / "config").mkdir()
+    (project / "config" / "hot-loading.yaml").write_text("hot_loading: {nope: 1}\n")
+    (project / "plugins" / "late.py").write_text("def x(:\n")
+    with create_app(project, hot_reload=False) as app:
+        (settings, broken) = caplog.records
+        assert (settings.levelname, broken.levelname) == ("ERROR", "ERROR")
+        assert "config/hot-loading.yaml:1:15: CFG002 unknown key" in settings.message
+        assert "Plugin late was not reloaded: invalid syntax (serving: nothing" in broken.message
+        assert "plugins/late.py:1:7: SYN002" in broken.message
+        caplog.clear()
+
+        (project / "plugins" / "orders.py").write_text(plugin("orders", init="1 / 0"))
+        app.plugin_host.changed(project / "plugins" / "orders.py")
+        (failed,) = caplog.records
+        assert failed.levelname == "ERROR"
+        assert "serving: orders g1" in failed.message
+        assert "ZeroDivisionError" in failed.message
+        caplog.clear()
+
+        (project / "plugins" / "orders.py").write_text(plugin("orders", 2))
+        app.plugin_host.changed(project / "plugins" / "orders.py")
+        (good,) = caplog.records
+        assert good.levelname == "INFO"
+        assert "Plugin orders reloaded successfully (serving: orders g2" in good.message
 
 
 # -- managers -------------------------------------------------------------------------------------
