@@ -21,7 +21,10 @@ _RETRY_MS = 1000
 
 class EventStream:
     """Streams the journal. A client that names the last event it saw (`Last-Event-ID`, or
-    `?last_event_id=`) gets what came after it, any other what happens from now on."""
+    `?last_event_id=`) gets what came after it, any other what happens from now on.
+
+    Where the server has one thread for all, a stream that stays open would shut everybody else
+    out: it ends with what there is, and the client comes back for more by itself."""
 
     def __init__(
         self,
@@ -54,15 +57,23 @@ class EventStream:
         newest = self._control.journal.last_event_id
         asked = request.headers.get("Last-Event-ID") or request.args.get("last_event_id")
         seen = _event_id(asked, newest)
-        body = self._run(seen, newest, request.environ.get("werkzeug.socket"))
+        client = request.environ.get("werkzeug.socket")
+        stays = client is None or bool(request.environ.get("wsgi.multithread"))
+        body = self._run(seen, newest, client, stays=stays)
         response = Response(body, mimetype="text/event-stream")
         response.headers["X-Accel-Buffering"] = "no"
         return response
 
-    def _run(self, seen: int, newest: int, client: socket.socket | None) -> Iterator[str]:
+    def _run(
+        self, seen: int, newest: int, client: socket.socket | None, *, stays: bool = True
+    ) -> Iterator[str]:
         self._count(1)
         try:
-            yield f"retry: {_RETRY_MS}\n{self._hello(newest)}"
+            # With its id a client that comes back is told of what it missed.
+            yield f"retry: {_RETRY_MS}\nid: {seen}\n{self._hello(newest)}"
+            if not stays:
+                yield "".join(map(_format, self._control.journal.events_after(seen, 0)))
+                return
             beat = time.monotonic()
             while not self._stopping.is_set() and not has_left(client):
                 found = self._control.journal.events_after(seen, self._tick)

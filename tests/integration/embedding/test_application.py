@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
+import socket
 import threading
 from pathlib import Path
 from typing import Any
@@ -108,6 +110,25 @@ def test_the_gate_stands_in_front_of_plugins_and_own_routes(
 
 def test_the_title_stands_on_the_page(app: EmbeddedApp) -> None:
     assert "<h1>My Shop</h1>" in app.test_client().get("/", headers=bearer(app)).text
+
+
+def test_a_server_with_one_thread_is_not_held_by_a_stream(app: EmbeddedApp) -> None:
+    app.start()
+    client = app.test_client()
+    listening = socket.create_server(("127.0.0.1", 0))
+    theirs = socket.create_connection(listening.getsockname())
+    ours, _ = listening.accept()
+    told = {"werkzeug.socket": ours, "wsgi.multithread": False}
+
+    def events(**headers: str) -> str:
+        asked = {**bearer(app), **headers}
+        return client.get("/api/events", headers=asked, environ_overrides=told).text
+
+    with listening, ours, theirs:
+        begun = events()
+        (last,) = re.findall(r"^id: (\d+)\nevent: hello$", begun, re.M)
+        app.plugin_manager.reload_plugin("users")
+        assert "event: outcome" in events(**{"Last-Event-ID": last})
 
 
 # -- log ------------------------------------------------------------------------------------------
