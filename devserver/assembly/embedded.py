@@ -57,7 +57,10 @@ class EmbeddedApp(Flask):
         configured = read_host_settings(project.root)
         stopping = threading.Event()
         self._plugins = PluginHost(project, hot_reload=hot_reload, variant=variant)
-        log_what_happens(self._plugins)
+        # A host of a test tells its test.
+        claims_project = variant is None or variant.claims_project
+        if claims_project:
+            log_what_happens(self._plugins)
         if title is not None:
             self._plugins.control.title = title
         self._hot_reload_manager = HotReloadManager(self._plugins.control)
@@ -66,7 +69,7 @@ class EmbeddedApp(Flask):
             stopping=stopping,
             token=self.token,
             insists=configured.on_plugin_failure == "abort",
-            claims_project=variant is None or variant.claims_project,
+            claims_project=claims_project,
         )
         self._middlewares = Middlewares(self, submit=self._plugins.system.loop.submit)
         build_web_app(
