@@ -48,6 +48,20 @@ def test_a_mark_says_what_runs(plugin_host: PluginTestHost) -> None:
     assert reloaded.outcome.reloaded == ("users",)
 
 
+@pytest.mark.plugin_host(enabled=["users"])
+def test_tests_patch_by_dotted_names_what_runs(
+    plugin_host: PluginTestHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("plugins.users.VERSION", 7)
+    assert plugin_host.get("/users/version").json()["version"] == 7
+    assert plugin_host.reload("users")
+    import plugins.users  # type: ignore[import-not-found]
+
+    assert plugins.users.VERSION == 1
+    assert plugins.users is sys.modules["plugins.users"]
+    assert not hasattr(sys.modules["plugins"], "orders")
+
+
 def test_it_is_there_wherever_the_product_is_installed() -> None:
     told = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]
     assert told["pytest11"] == {"devserver.sdk.testing": "devserver.sdk.testing"}
