@@ -62,6 +62,27 @@ def test_tests_patch_by_dotted_names_what_runs(
     assert not hasattr(sys.modules["plugins"], "orders")
 
 
+@pytest.mark.plugin_host(enabled="users")
+def test_one_name_is_a_name(plugin_host: PluginTestHost) -> None:
+    assert plugin_host.get("/users/hit").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("mark", "told"),
+    [
+        (pytest.mark.plugin_host(enable=["users"]), "but not enable"),
+        (pytest.mark.plugin_host("users"), "but not 'users'"),
+        (pytest.mark.plugin_host(config={"usres": {}}), "no plugin named 'usres'"),
+    ],
+)
+def test_a_mark_that_is_wrong_says_so(
+    request: pytest.FixtureRequest, mark: pytest.MarkDecorator, told: str
+) -> None:
+    request.node.add_marker(mark)
+    with pytest.raises((pytest.fail.Exception, PluginNotFound), match=told):
+        request.getfixturevalue("plugin_host")
+
+
 def test_it_is_there_wherever_the_product_is_installed() -> None:
     told = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]
     assert told["pytest11"] == {"devserver.sdk.testing": "devserver.sdk.testing"}
