@@ -88,6 +88,12 @@ def test_it_is_there_wherever_the_product_is_installed() -> None:
     assert told["pytest11"] == {"devserver.sdk.testing": "devserver.sdk.testing"}
 
 
+def test_the_settings_of_this_repository_need_pytest_alone() -> None:
+    """Who tries the product in a checkout tests plugins with what is installed then."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
+    assert set(settings) == {"testpaths", "addopts", "filterwarnings", "markers"}
+
+
 def test_an_authors_test_beside_the_plugin_uses_it(tmp_path: Path) -> None:
     folder = tmp_path / "plugins" / "hello"
     folder.mkdir(parents=True)
