@@ -55,7 +55,7 @@ def test_a_second_application_in_one_process_is_refused(app: EmbeddedApp, tmp_pa
     app.start()
     (tmp_path / "other" / "plugins").mkdir(parents=True)
     other = create_app(tmp_path / "other")
-    with pytest.raises(DevServerError, match="another project's plugins run in this process"):
+    with pytest.raises(DevServerError, match="another application's plugins run in this process"):
         other.start()
     app.close()
     other.start()
