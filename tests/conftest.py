@@ -18,10 +18,20 @@ from tests.integration.lab import Lab
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
+_TIME = 120.0
+"""Seconds that a test may take."""
 _PATIENCE = 5.0
 """Seconds that threads get to end after their test."""
 _LASTING = ("pytest_timeout", "Dummy-")
 """Beginnings of names; the second are threads that Python did not start and cannot wait for."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Every test has its time. As a setting of the whole repository that would be an error for who
+    tests plugins here without pytest-timeout."""
+    if config.pluginmanager.hasplugin("timeout") and config.option.timeout is None:
+        config.option.timeout = _TIME
 
 
 @pytest.fixture(autouse=True)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from flask import Flask
 
 from devserver.assembly.host import PluginHost
+from devserver.assembly.logged import log_what_happens
 from devserver.assembly.service import Service
 from devserver.assembly.serving import build_web_app
 from devserver.assembly.variant import Variant
@@ -56,6 +57,10 @@ class EmbeddedApp(Flask):
         configured = read_host_settings(project.root)
         stopping = threading.Event()
         self._plugins = PluginHost(project, hot_reload=hot_reload, variant=variant)
+        # A host of a test tells its test.
+        claims_project = variant is None or variant.claims_project
+        if claims_project:
+            log_what_happens(self._plugins)
         if title is not None:
             self._plugins.control.title = title
         self._hot_reload_manager = HotReloadManager(self._plugins.control)
@@ -64,7 +69,7 @@ class EmbeddedApp(Flask):
             stopping=stopping,
             token=self.token,
             insists=configured.on_plugin_failure == "abort",
-            claims_project=variant is None or variant.claims_project,
+            claims_project=claims_project,
         )
         self._middlewares = Middlewares(self, submit=self._plugins.system.loop.submit)
         build_web_app(

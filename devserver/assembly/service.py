@@ -200,7 +200,7 @@ def _close_at_exit(service: Service) -> None:
 def _refuse_neighbour() -> None:
     if any(isinstance(finder, PluginFinder) for finder in sys.meta_path):
         raise DevServerError(
-            "another project's plugins run in this process, and `plugins` is one package",
+            "another application's plugins run in this process, and `plugins` is one package",
             hint="close the other application first, or serve each in a process of its own",
         )
 

@@ -16,6 +16,7 @@ from devserver.cli.failures import ExitCode
 from devserver.cli.output import print_document
 from devserver.cli.program import program_name
 from devserver.core.errors import DevServerError
+from devserver.core.lifecycle import PluginStatus
 from devserver.core.names import normalise, problem_with
 from devserver.runtime.discovery import discover
 from devserver.runtime.project import Project
@@ -58,13 +59,14 @@ def create_and_tell(invocation: Invocation, name: str, template: str) -> ExitCod
     key = folder.name
     client = ServerClient.find(project)
     url = None if client is None else f"{client.url}{key}/"
+    became = None if client is None else _what_became(client, key)
     missing = _NEEDS.get(template)
     if missing is not None and importlib.util.find_spec(missing) is not None:
         missing = None
     files = sorted(p.relative_to(project.root).as_posix() for p in folder.rglob("*") if p.is_file())
     if invocation.as_json:
         document = {"name": key, "template": template, "files": files, "url": url}
-        print_document({**document, "missing": missing})
+        print_document({**document, "status": became, "missing": missing})
         return ExitCode.OK
     print(f"created {key}:")
     for file in files:
@@ -72,11 +74,23 @@ def create_and_tell(invocation: Invocation, name: str, template: str) -> ExitCod
     if missing is not None:
         print(f"it needs {missing}, which is not installed: pip install {missing}")
     program = program_name()
-    if url is not None:
-        print(f"the running server puts it into service: {url}")
+    if became is not None:
+        print(f"on the running server: {f'live at {url}' if became == 'active' else became}")
     print("next:" if url is not None else f"next:\n  {program} dev server --hot-reload")
     print(f"  {program} dev plugin test {key}")
     return ExitCode.OK
+
+
+def _what_became(client: ServerClient, key: str) -> str:
+    """What the running server makes of a new plugin: its status, with the reason unless it is
+    live."""
+    try:
+        client.call("POST", "/api/plugins/discover")
+        found = client.of_plugin(key, "status")
+    except DevServerError as error:
+        return f"unknown: {error.message}"
+    live = found["status"] == PluginStatus.ACTIVE
+    return "active" if live else f"{found['status']}: {found['reason']}"
 
 
 def _refuse(project: Project, name: str) -> None:

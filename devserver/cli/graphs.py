@@ -77,17 +77,23 @@ class PluginGraph:
 
     def to_dot(self) -> str:
         """For Graphviz."""
-        lines = [f"  {json.dumps(n)};" for n in sorted(self._graph)]
+
+        def quoted(text: str) -> str:
+            return json.dumps(text, ensure_ascii=False)
+
+        missing = self._missing()
+        lines = [f"  {quoted(n)}{' [style=dashed]' * (n in missing)};" for n in sorted(self._graph)]
         lines += [
-            f"  {json.dumps(a)} -> {json.dumps(b)} [label={json.dumps(kind)}];"
-            for a, b, kind in self._edges()
+            f"  {quoted(a)} -> {quoted(b)} [label={quoted(kind)}];" for a, b, kind in self._edges()
         ]
         return "\n".join(["digraph plugins {", "  rankdir=LR;", "  node [shape=box];", *lines, "}"])
 
     def to_mermaid(self) -> str:
         """For Markdown pages."""
         ids = {name: f"p{i}" for i, name in enumerate(sorted(self._graph))}
-        lines = [f"  {ids[n]}[{json.dumps(n)}]" for n in sorted(self._graph)]
+        # There a backslash quotes nothing.
+        texts = {name: name.replace('"', "#quot;") for name in ids}
+        lines = [f'  {ids[n]}["{texts[n]}"]' for n in sorted(self._graph)]
         lines += [f"  {ids[a]} -->|{kind}| {ids[b]}" for a, b, kind in self._edges()]
         return "\n".join(["graph LR", *lines])
 
@@ -124,13 +130,15 @@ class PluginGraph:
         return sorted((a, b, str(d["kind"])) for a, b, d in self._graph.edges(data=True))
 
     def _cycles(self) -> list[list[str]]:
-        """One for each knot of plugins that need each other."""
-        knots = nx.strongly_connected_components(self._graph)
-        return sorted(
-            [a for a, _ in nx.find_cycle(self._graph.subgraph(knot))]
-            for knot in knots
-            if len(knot) > 1
-        )
+        """One for each knot of plugins that need each other, the same in every run."""
+        knots = [k for k in nx.strongly_connected_components(self._graph) if len(k) > 1]
+        return sorted(self._cycle(knot) for knot in knots)
+
+    def _cycle(self, knot: set[str]) -> list[str]:
+        edges = [(a, b) for a, b, _ in self._edges() if a in knot and b in knot]
+        cycle = [a for a, _ in nx.find_cycle(nx.DiGraph(edges), min(knot))]
+        first = cycle.index(min(cycle))
+        return cycle[first:] + cycle[:first]
 
     def _missing(self) -> list[str]:
         return sorted(n for n in self._graph if n not in self._known)

@@ -20,8 +20,6 @@ from devserver.core.names import normalise
 from devserver.runtime.discovery import discover
 from devserver.runtime.project import Project
 
-_INTERRUPTED = 2
-
 
 class PluginTests:
     """The tests of one plugin; `arguments` go to pytest. With `as_json` its output goes to stderr
@@ -68,8 +66,6 @@ class PluginTests:
                 check=False,
             )
             counts = _counts(report)
-        if done.returncode == _INTERRUPTED:
-            raise KeyboardInterrupt
         code = ExitCode.OK if done.returncode == 0 else ExitCode.FAILED
         ok = code is ExitCode.OK
         return code, {"plugin": self._key, "success": ok, "tests": list(places), **counts}
@@ -97,7 +93,8 @@ class PluginTests:
 
 def watch_and_test(tests: PluginTests) -> ExitCode:
     """Runs the tests now and at every save, until a signal ends it."""
-    return watch_project(tests.project, tests.run_again, tests.run_again)
+    run = tests.run_again
+    return watch_project(tests.project, run, run, further=("tests/**/*.py",))
 
 
 def _counts(report: Path) -> dict[str, int]:

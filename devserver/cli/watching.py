@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import queue
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from devserver.cli.failures import ExitCode, report
 from devserver.cli.signals import StopSignals
@@ -20,10 +20,15 @@ _Waiting = queue.SimpleQueue[ChangeBatch | None]
 
 
 def watch_project(
-    project: Project, first: Callable[[], object], again: Callable[[ChangeBatch], object]
+    project: Project,
+    first: Callable[[], object],
+    again: Callable[[ChangeBatch], object],
+    *,
+    further: Sequence[str] = (),
 ) -> ExitCode:
-    """Calls `first()`, and `again(batch)` after every batch of changes. What `first` raises ends
-    it; what `again` raises is told, if it is a DevServerError."""
+    """Calls `first()`, and `again(batch)` after every batch of changes to what the settings watch
+    and to the `further` patterns. What `first` raises ends it; what `again` raises is told, if it
+    is a DevServerError."""
     waiting: _Waiting = queue.SimpleQueue()
 
     def on_signal(_number: int, count: int) -> None:
@@ -35,7 +40,8 @@ def watch_project(
         print(f"warning: {message}" + (f"\nhint: {hint}" if hint else ""), file=sys.stderr)
 
     settings = read_settings(project.root)[0] or Settings()
-    watcher = Watcher(project.root, settings.watch, on_batch=waiting.put, on_problem=on_problem)
+    watch = settings.watch.model_copy(update={"patterns": [*settings.watch.patterns, *further]})
+    watcher = Watcher(project.root, watch, on_batch=waiting.put, on_problem=on_problem)
     with StopSignals(on_signal) as signals:
         # The watch begins first: what is saved during the first run is not missed.
         watcher.start()

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+SCHEMA_KEY = "$schema"
 OptionType = Literal["string", "integer", "number", "boolean", "array", "object"]
 
 
@@ -118,6 +119,15 @@ class Manifest(BaseModel):
     commands: list[Any] = Field(default_factory=list)
     services: list[str] = Field(default_factory=list)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _without_schema(cls, value: Any) -> Any:
+        """`"$schema"` tells editors what the file is checked against; it says nothing of the
+        plugin."""
+        if not isinstance(value, dict):
+            return value
+        return {k: v for k, v in value.items() if k != SCHEMA_KEY}
+
     @field_validator("dependencies", mode="before")
     @classmethod
     def _as_mapping(cls, value: Any) -> Any:
@@ -148,5 +158,6 @@ def published_schema() -> Mapping[str, Any]:
     mapping = {k: v for k, v in fields["dependencies"].items() if k != "default"}
     listed = {"type": "array", "items": {"type": "string"}, "title": "Dependencies"}
     fields["dependencies"] = {"anyOf": [listed, mapping]}
+    fields[SCHEMA_KEY] = {"type": "string", "description": "Where this schema is, for editors"}
     fields["nexus_version"] = {**fields["host_version"], "title": "Nexus Version"}
     return schema

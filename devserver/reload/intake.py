@@ -8,6 +8,7 @@ from dataclasses import replace
 from devserver.core.changes import ChangeBatch
 from devserver.core.config_layers import ENVIRONMENT, PROJECT, alike
 from devserver.core.diagnostics import Diagnostic
+from devserver.core.lifecycle import PluginStatus
 from devserver.core.outcome import Outcome
 from devserver.core.settings import SETTINGS_FILE, Settings
 from devserver.reload.catalog import Catalog, Reading
@@ -197,8 +198,11 @@ class Intake:
         for key, reading in changed.items():
             name = reading.name
             record = self._system.registry.view.find(key)
-            if record is not None:
-                self._recorder.publish(replace(record, pending=True))
+            if record is None:
+                record = PluginRecord(
+                    name=name, status=PluginStatus.REGISTERED, reason="new on disk, not loaded"
+                )
+            self._recorder.publish(replace(record, pending=True))
             self._recorder.notice(
                 "info",
                 "changed on disk, not reloaded",

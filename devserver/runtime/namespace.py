@@ -1,8 +1,10 @@
-"""`plugins` as one generation sees it, and which of its modules are packages."""
+"""`plugins` as one generation sees it, and as everybody else does; which modules are packages."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -25,6 +27,26 @@ class NamespaceRoot(ModuleType):
             return self.__dict__["_find"](f"{self.__name__}.{name}")
         except ModuleNotFoundError as error:
             raise AttributeError(str(error)) from error
+
+
+class LiveRoot(NamespaceRoot):
+    """`plugins` as everybody else sees it: `plugins.users` is what sys.modules has at that moment.
+
+    It keeps no module that an import would leave here: that were of an old generation soon."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        super().__init__(name, _imported)
+        self.__path__ = [str(folder)]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not isinstance(value, ModuleType):
+            super().__setattr__(name, value)
+
+
+def _imported(name: str) -> ModuleType:
+    if name not in sys.modules:
+        raise ModuleNotFoundError(f"no module {name!r} has been imported", name=name)
+    return sys.modules[name]
 
 
 def packages_of(

@@ -61,8 +61,9 @@ class PluginRecord:
     @property
     def withheld(self) -> bool:
         """True when the operator keeps it out of service: no save brings it back."""
-        out = self.status in (PluginStatus.DISABLED, PluginStatus.REGISTERED)
-        return out and not self.awaits_use
+        waits = self.awaits_use or self.pending
+        unloaded = self.status is PluginStatus.REGISTERED and not waits
+        return unloaded or self.status is PluginStatus.DISABLED
 
     @property
     def awaits_use(self) -> bool:

@@ -21,6 +21,7 @@ from devserver.runtime.importing import ImportModule
 from devserver.runtime.live import LiveGenerations
 from devserver.runtime.loop import PluginLoop
 from devserver.runtime.modules import ROOT, ModuleTable, PluginFinder
+from devserver.runtime.namespace import LiveRoot
 from devserver.runtime.own_values import OwnValues
 from devserver.runtime.patches import PatchBoard
 from devserver.runtime.project import Project
@@ -70,9 +71,7 @@ class PluginSystem:
         self.loop.start()
         for name in [n for n in list(sys.modules) if n == ROOT or n.startswith(ROOT + ".")]:
             self._before[name] = sys.modules.pop(name)
-        root = ModuleType(ROOT)
-        root.__path__ = [str(self.project.plugins)]
-        sys.modules[ROOT] = root
+        sys.modules[ROOT] = LiveRoot(ROOT, self.project.plugins)
         sys.meta_path.insert(0, self._finder)
         self._import_module.install()
         self._uncaught.install()

@@ -26,8 +26,9 @@ _OF_THE_CONTENT = ("ETag", "Last-Modified", "Content-MD5", "Digest", "Accept-Ran
 
 
 class LivePages:
-    """A WSGI application around the one that serves plugins. Streams, compressed answers, parts
-    of pages that a script fetches, and pages whose policy forbids the script stay as they are.
+    """A WSGI application around the one that serves plugins. Streams, compressed answers, files to
+    be saved, parts of pages that a script fetches, and pages whose policy forbids the script stay
+    as they are.
 
     `wanted()` tells whether the settings want it.
     """
@@ -81,7 +82,8 @@ def _with(
     if not head:  # making the page failed: another answer has taken its place
         return [content]
     status, headers, *error = head
-    content = _inserted(content, script)
+    # Behind everything: a `</body>` that is found in the text may stand in a script or a comment.
+    content += script
     start_response(status, _headers(headers, len(content)), *error)
     return [content]
 
@@ -93,19 +95,29 @@ def _is_navigation(environ: WSGIEnvironment) -> bool:
     told = environ.get("HTTP_SEC_FETCH_DEST")
     if told is not None:
         return told in _DOCUMENTS
-    return wants_page(environ.get("HTTP_ACCEPT", ""))
+    # Browsers keep it from servers beyond this machine; libraries of scripts name themselves.
+    by_script = "HTTP_X_REQUESTED_WITH" in environ
+    return not by_script and wants_page(environ.get("HTTP_ACCEPT", ""))
 
 
 def _takes(headers: Headers) -> bool:
     kind, options = parse_options_header(headers.get("Content-Type"))
-    charset = options.get("charset", "utf-8").lower()
-    if kind.lower() != "text/html" or charset.startswith(("utf-16", "utf-32")):
+    shown = parse_options_header(headers.get("Content-Disposition"))[0].lower() != "attachment"
+    if kind.lower() != "text/html" or not shown or not _has_ascii(options.get("charset", "utf-8")):
         return False
     length = headers.get("Content-Length", "")
     if not length.isdecimal() or int(length) > _LARGEST:
         return False
     encoded = headers.get("Content-Encoding", "identity").lower() != "identity"
     return not encoded and "Content-Range" not in headers and _permits(headers)
+
+
+def _has_ascii(charset: str) -> bool:
+    """True when ASCII bytes, like those of the script, are themselves in it."""
+    try:
+        return "<".encode(charset) == b"<"
+    except LookupError:
+        return False
 
 
 def _permits(headers: Headers) -> bool:
@@ -128,13 +140,6 @@ def _permits(headers: Headers) -> bool:
 
 def _has_ourselves(sources: set[str]) -> bool:
     return bool(sources & {"'self'", "*"}) and "'strict-dynamic'" not in sources
-
-
-def _inserted(content: bytes, script: bytes) -> bytes:
-    """At the end of the body; at the very end where that is not marked."""
-    place = content.lower().rfind(b"</body")
-    place = len(content) if place < 0 else place
-    return content[:place] + script + content[place:]
 
 
 def _headers(headers: list[tuple[str, str]], length: int) -> list[tuple[str, str]]:

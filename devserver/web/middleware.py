@@ -6,16 +6,22 @@ import asyncio
 import inspect
 import logging
 import queue
+import shutil
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from tempfile import SpooledTemporaryFile
+from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
 
 from flask import Flask
+from werkzeug.exceptions import HTTPException
+from werkzeug.utils import cached_property
 from werkzeug.wrappers import Request, Response
 from werkzeug.wsgi import ClosingIterator
 
+from devserver.core.errors import DevServerError
+from devserver.runtime.uploads import IN_MEMORY
 from devserver.web.errors import error_response
 
 if TYPE_CHECKING:
@@ -41,7 +47,30 @@ class Client:
 
 
 class HttpRequest(Request):
-    """What a middleware gets: a Werkzeug request that also has the names of an ASGI one."""
+    """What a middleware gets: a Werkzeug request that also has the names of an ASGI one. What it
+    reads of the body is there for those that come after it, too."""
+
+    _kept: IO[bytes] | None = None
+
+    @cached_property
+    def stream(self) -> IO[bytes]:
+        kept = SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 - closed with the request
+        shutil.copyfileobj(super().stream, kept)
+        kept.seek(0)
+        self._kept = cast("IO[bytes]", kept)
+        return self._kept
+
+    def environ_of_next(self) -> WSGIEnvironment:
+        """What the next one is asked with: the body from its beginning."""
+        if self._kept is not None:
+            self._kept.seek(0)
+            self.environ["wsgi.input"] = self._kept
+        return self.environ
+
+    def close(self) -> None:
+        super().close()
+        if self._kept is not None:
+            self._kept.close()
 
     @property
     def url(self) -> Url:
@@ -98,11 +127,15 @@ class Middlewares:
         start_response: StartResponse,
     ) -> Iterable[bytes]:
         further = _Further(inner)
+        request = HttpRequest(environ)
         run = self._on_loop if inspect.iscoroutinefunction(function) else _plainly
         try:
-            response = self._response(run(function, HttpRequest(environ), further))
+            response = self._response(run(function, request, further), environ)
+        except (HTTPException, DevServerError) as error:
+            # As when a view raises it: `abort(403)`, `PermissionDenied`.
+            with self._app.request_context(environ):
+                response = self._app.make_response(self._app.handle_user_exception(error))
         except Exception:  # noqa: BLE001 - the application's own code may raise anything
-            further.close_all()
             name = getattr(function, "__name__", "middleware")
             _log.exception("the middleware %s failed", name)
             response = error_response(
@@ -110,7 +143,7 @@ class Middlewares:
             )
         further.close_all(but=response)
         # For a HEAD request Werkzeug passes the body by, which has to be closed all the same.
-        return ClosingIterator(response(environ, start_response), response.close)
+        return ClosingIterator(response(environ, start_response), [response.close, request.close])
 
     def _on_loop(
         self, function: Callable[..., Any], request: HttpRequest, further: _Further
@@ -131,13 +164,13 @@ class Middlewares:
             _settle(answer, partial(further.answer, asked))
         return call.result()
 
-    def _response(self, answer: Any) -> Response:
+    def _response(self, answer: Any, environ: WSGIEnvironment) -> Response:
         if isinstance(answer, Response):
             return answer
         if hasattr(answer, "raw_headers") and isinstance(getattr(answer, "body", None), bytes):
             headers = [(k.decode("latin-1"), v.decode("latin-1")) for k, v in answer.raw_headers]
             return Passed(answer.body, answer.status_code, headers)
-        with self._app.app_context():
+        with self._app.request_context(environ):
             return self._app.make_response(answer)
 
 
@@ -149,7 +182,7 @@ class _Further:
         self._given: list[Response] = []
 
     def answer(self, request: HttpRequest) -> Response:
-        response = Passed.from_app(self._inner, request.environ)
+        response = Passed.from_app(self._inner, request.environ_of_next())
         self._given.append(response)
         return response
 

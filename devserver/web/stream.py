@@ -24,7 +24,10 @@ _RETRY_MS = 1000
 
 class EventStream:
     """Streams the journal. A client that names the last event it saw (`Last-Event-ID`, or
-    `?last_event_id=`) gets what came after it, any other what happens from now on."""
+    `?last_event_id=`) gets what came after it, any other what happens from now on.
+
+    Where the server has one thread for all, a stream that stays open would shut everybody else
+    out: it ends with what there is, and the client comes back for more by itself."""
 
     def __init__(
         self,
@@ -59,7 +62,8 @@ class EventStream:
         asked = request.headers.get("Last-Event-ID") or request.args.get("last_event_id")
         seen = _event_id(asked, newest)
         client = client_of(request.environ)
-        return _answer(self._run(seen, self._hello(newest), client, lambda _: True))
+        stays = client is None or bool(request.environ.get("wsgi.multithread"))
+        return _answer(self._run(seen, self._hello(newest), client, lambda _: True, stays=stays))
 
     def follow(self, name: str) -> Response:
         """The part of the stream that is about a plugin and those that depend on it, from now on.
@@ -86,10 +90,17 @@ class EventStream:
         first: str,
         client: socket.socket | None,
         wanted: Callable[[FeedEvent], bool],
+        *,
+        stays: bool = True,
     ) -> Iterator[str]:
         self._count(1)
         try:
-            yield f"retry: {_RETRY_MS}\n{first}"
+            # With its id a client that comes back is told of what it missed.
+            yield f"retry: {_RETRY_MS}\nid: {seen}\n{first}"
+            if not stays:
+                found = self._control.journal.events_after(seen, 0)
+                yield "".join(map(_format, filter(wanted, found)))
+                return
             beat = time.monotonic()
             while not self._stopping.is_set() and not has_left(client):
                 found = self._control.journal.events_after(seen, self._tick)

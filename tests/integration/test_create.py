@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
+import subprocess
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +17,7 @@ from devserver.cli.create import create_plugin
 from devserver.cli.main import main
 from devserver.core.errors import DevServerError
 from devserver.runtime.project import Project
-from tests.integration.lab import Lab, wait_for
+from tests.integration.lab import Lab, plugin, wait_for
 
 TEMPLATES = ["basic", "command", "routes", "service", "fastapi", "database"]
 ANSWERS = {
@@ -158,6 +161,41 @@ def test_tests_that_fail_are_told(tmp_path: Path, capfd: pytest.CaptureFixture[s
     assert "test_it_goes_on_counting_after_a_reload" in capfd.readouterr().out
     assert main(["dev", "plugin", "test", "nobody", *where]) == 3
     capfd.readouterr()
+
+
+def test_a_test_file_that_does_not_compile_is_a_failure(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = create_plugin(Project(tmp_path), "my_thing", "basic")
+    (folder / "tests" / "test_my_thing.py").write_text("def test_x(:\n")
+    where = ("--project", str(tmp_path))
+    assert main(["dev", "plugin", "test", "my_thing", "--json", *where]) == 1
+    document = json.loads(capfd.readouterr().out)
+    assert (document["success"], document["failed"]) == (False, 1)
+
+
+def test_the_watch_outlives_broken_tests_and_sees_those_outside_of_plugins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins" / "counter.py").write_text(plugin("counter"))
+    file = tmp_path / "tests" / "test_counter.py"
+    file.parent.mkdir()
+    file.write_text("def test_x(:\n")
+    runs: list[int] = []
+
+    def run_pytest(*_: Any, **__: Any) -> subprocess.CompletedProcess[str]:
+        runs.append(1)
+        if len(runs) == 1:
+            file.write_text("def test_x():\n    pass\n")
+        else:
+            signal.raise_signal(signal.SIGINT)
+        return subprocess.CompletedProcess([], 2)
+
+    monkeypatch.setattr("devserver.cli.testing.subprocess.run", run_pytest)
+    where = ("--project", str(tmp_path))
+    assert main(["dev", "plugin", "test", "counter", "--hot-reload", *where]) == 130
+    assert len(runs) == 2
 
 
 def test_a_plugin_without_tests_is_told_where_to_write_them(

@@ -1,12 +1,17 @@
 """Tests of plugins against a real host that runs within the test.
 
-`class TestMine(PluginTestCase)` is for coroutine tests, the pytest fixture `plugin_host` for plain
-ones. The fixture is there wherever the product is installed; in a checkout that is not,
-`pytest_plugins = ["devserver.sdk.testing"]` in conftest.py brings it.
+`class TestMine(PluginTestCase)` runs under unittest too, the fixture `plugin_host` under pytest;
+tests may be coroutines. The fixture is there wherever the product is installed; in a checkout that
+is not, `pytest_plugins = ["devserver.sdk.testing"]` in conftest.py brings it.
 """
 
 from devserver.sdk.testing.case import PluginTestCase
 from devserver.sdk.testing.client import Answer, PluginTestClient
+from devserver.sdk.testing.coroutines import (
+    pytest_pyfunc_call,
+    pytest_runtest_protocol,
+    pytest_runtest_setup,
+)
 from devserver.sdk.testing.fixture import PluginTestHost, plugin_host, pytest_configure
 
 __all__ = [
@@ -16,4 +21,7 @@ __all__ = [
     "PluginTestHost",
     "plugin_host",
     "pytest_configure",
+    "pytest_pyfunc_call",
+    "pytest_runtest_protocol",
+    "pytest_runtest_setup",
 ]

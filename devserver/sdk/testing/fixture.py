@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from devserver.reload.manager import Switched
 
 _MARK = "plugin_host"
+_OPTIONS = ("project", "enabled", "config", "database")
 
 
 class PluginTestHost:
@@ -79,6 +80,10 @@ def plugin_host(request: pytest.FixtureRequest) -> Iterator[PluginTestHost]:
     `PluginTestCase.create_test_app`."""
     options: dict[str, Any] = {"project": None}
     for mark in reversed(list(request.node.iter_markers(_MARK))):
+        strange = [repr(one) for one in mark.args] + sorted(mark.kwargs.keys() - set(_OPTIONS))
+        if strange:
+            takes = ", ".join(f"{name}=" for name in _OPTIONS)
+            pytest.fail(f"the mark {_MARK} takes {takes} but not {', '.join(strange)}", False)
         options.update(mark.kwargs)
     with running_app(near=request.path.parent, **options) as app:
         yield PluginTestHost(app)

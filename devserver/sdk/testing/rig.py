@@ -29,9 +29,10 @@ def running_app(
     database: Database = False,
 ) -> Iterator[EmbeddedApp]:
     """A started application of `project`, by default the nearest one upwards from `near`. Its
-    plugins are out of service, but for those of `enabled`, in that order.
+    plugins are out of service, but for those of `enabled` (one name, or several in that order).
 
-    Raises ProjectNotFound, and AssertionError for one of `enabled` that cannot go live.
+    Raises ProjectNotFound, PluginNotFound, also for one that is only configured, and
+    AssertionError for one of `enabled` that cannot go live.
     """
     from devserver.assembly.embedded import EmbeddedApp
     from devserver.assembly.variant import Variant
@@ -51,7 +52,7 @@ def running_app(
         stack.callback(app.close)
         app.start()
         _configure(app, config or {})
-        for name in enabled:
+        for name in (enabled,) if isinstance(enabled, str) else enabled:
             insist(app, name)
         yield app
 
@@ -88,9 +89,13 @@ def _for_tests(settings: Settings) -> Settings:
 
 
 def _configure(app: EmbeddedApp, config: Configs) -> None:
+    from devserver.core.errors import PluginNotFound
     from devserver.core.names import normalise
     from devserver.core.values import Changes
 
+    for plugin in config:
+        if app.plugin_manager.get_plugin_info(plugin) is None:
+            raise PluginNotFound(plugin)
     app.plugin_host.system.values.put(
         (
             normalise(plugin),

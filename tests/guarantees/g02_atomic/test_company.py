@@ -72,6 +72,26 @@ def test_what_the_settings_hold_back_stays_held_back(lab: Lab) -> None:
     assert lab.json("/other/version")["version"] == 1
 
 
+def test_a_new_one_that_the_settings_hold_back_is_known_and_goes_live_when_asked(lab: Lab) -> None:
+    lab.settings("reload:\n  automatic: false\n")
+    lab.start()
+    for name in ("one", "other", "third", "gone"):
+        assert lab.save((name, plugin(name))) is None
+    control = lab.running.control
+    record = control.registry.view.plugins["one"]
+    assert (record.status, record.reason) == ("registered", "new on disk, not loaded")
+    assert lab.get("/one/version").status_code == 503
+    lab.save(("gone", None))
+    assert control.pending() == ["one", "other", "third"]
+    assert control.reload("one").success
+    assert control.load("other").success
+    assert lab.json("/one/version") == lab.json("/other/version")
+    lab.settings("reload:\n  automatic: true\n")
+    lab.running.changed(lab.root / "config" / "hot-loading.yaml")
+    lab.save(("third", plugin("third", 2)))
+    assert lab.json("/third/version")["version"] == 2
+
+
 def test_with_the_real_watcher_too(lab: Lab) -> None:
     lab.write("faulty", plugin("faulty"))
     lab.write("fine", plugin("fine"))

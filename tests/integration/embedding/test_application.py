@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import re
+import socket
 import threading
 from pathlib import Path
 from typing import Any
@@ -52,7 +55,7 @@ def test_a_second_application_in_one_process_is_refused(app: EmbeddedApp, tmp_pa
     app.start()
     (tmp_path / "other" / "plugins").mkdir(parents=True)
     other = create_app(tmp_path / "other")
-    with pytest.raises(DevServerError, match="another project's plugins run in this process"):
+    with pytest.raises(DevServerError, match="another application's plugins run in this process"):
         other.start()
     app.close()
     other.start()
@@ -107,6 +110,56 @@ def test_the_gate_stands_in_front_of_plugins_and_own_routes(
 
 def test_the_title_stands_on_the_page(app: EmbeddedApp) -> None:
     assert "<h1>My Shop</h1>" in app.test_client().get("/", headers=bearer(app)).text
+
+
+def test_a_server_with_one_thread_is_not_held_by_a_stream(app: EmbeddedApp) -> None:
+    app.start()
+    client = app.test_client()
+    listening = socket.create_server(("127.0.0.1", 0))
+    theirs = socket.create_connection(listening.getsockname())
+    ours, _ = listening.accept()
+    told = {"werkzeug.socket": ours, "wsgi.multithread": False}
+
+    def events(**headers: str) -> str:
+        asked = {**bearer(app), **headers}
+        return client.get("/api/events", headers=asked, environ_overrides=told).text
+
+    with listening, ours, theirs:
+        begun = events()
+        (last,) = re.findall(r"^id: (\d+)\nevent: hello$", begun, re.M)
+        app.plugin_manager.reload_plugin("users")
+        assert "event: outcome" in events(**{"Last-Event-ID": last})
+
+
+# -- log ------------------------------------------------------------------------------------------
+
+
+def test_what_becomes_of_saves_is_logged(project: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="devserver.reload")
+    (project / "config").mkdir()
+    (project / "config" / "hot-loading.yaml").write_text("hot_loading: {nope: 1}\n")
+    (project / "plugins" / "late.py").write_text("def x(:\n")
+    with create_app(project, hot_reload=False) as app:
+        (settings, broken) = caplog.records
+        assert (settings.levelname, broken.levelname) == ("ERROR", "ERROR")
+        assert "config/hot-loading.yaml:1:15: CFG002 unknown key" in settings.message
+        assert "Plugin late was not reloaded: invalid syntax (serving: nothing" in broken.message
+        assert "plugins/late.py:1:7: SYN002" in broken.message
+        caplog.clear()
+
+        (project / "plugins" / "orders.py").write_text(plugin("orders", init="1 / 0"))
+        app.plugin_host.changed(project / "plugins" / "orders.py")
+        (failed,) = caplog.records
+        assert failed.levelname == "ERROR"
+        assert "serving: orders g1" in failed.message
+        assert "ZeroDivisionError" in failed.message
+        caplog.clear()
+
+        (project / "plugins" / "orders.py").write_text(plugin("orders", 2))
+        app.plugin_host.changed(project / "plugins" / "orders.py")
+        (good,) = caplog.records
+        assert good.levelname == "INFO"
+        assert "Plugin orders reloaded successfully (serving: orders g2" in good.message
 
 
 # -- managers -------------------------------------------------------------------------------------

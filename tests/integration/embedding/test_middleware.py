@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import abort
 from werkzeug.test import Client
 from werkzeug.wrappers import Response
 
 from devserver import EmbeddedApp
+from devserver.core.errors import PluginUnavailable
 from devserver.web.middleware import HttpRequest
 from tests.integration.lab import plugin
 
@@ -42,6 +44,63 @@ def test_a_plain_function_changes_an_answer(app: EmbeddedApp) -> None:
         return response
 
     assert app.test_client().get("/users/version?q=7").headers["X-Asked"] == "7"
+
+
+@pytest.mark.parametrize("read", ["get_data", "form", "stream"])
+def test_what_it_reads_of_the_body_is_there_for_the_plugin(
+    app: EmbeddedApp, project: Path, read: str
+) -> None:
+    (project / "plugins" / "echo.py").write_text(
+        plugin(
+            "echo",
+            routes="""
+            from flask import request
+            @router.post("/")
+            def echo():
+                return {"x": request.form["x"]}
+        """,
+        )
+    )
+    seen: list[object] = []
+
+    def reading(request: HttpRequest, call_next: Callable[[HttpRequest], Response]) -> Response:
+        body = {
+            "get_data": lambda: request.get_data(),
+            "form": lambda: request.form["x"],
+            "stream": lambda: request.stream.read(3),
+        }[read]()
+        seen.append(body)
+        assert call_next(request).status_code == 200
+        return call_next(request)
+
+    app.middleware("http")(reading)
+    app.middleware("http")(reading)
+    with app.test_client().post("/echo/", data={"x": "word"}) as answer:
+        assert answer.json == {"x": "word"}
+    assert seen[0] == {"get_data": b"x=word", "form": "word", "stream": b"x=w"}[read]
+    assert seen == [seen[0]] * 3, "the outer one asks the inner one twice"
+
+
+def test_one_that_aborts_answers_like_a_view_that_does(app: EmbeddedApp) -> None:
+    @app.middleware("http")
+    async def guard(request: HttpRequest, call_next: Next) -> Response:
+        if request.path == "/users/version":
+            abort(403, "not for you")
+        raise PluginUnavailable("later")
+
+    client = app.test_client()
+    refused = client.get("/users/version")
+    assert (refused.status_code, refused.json) == (403, {"error": "not for you"})
+    later = client.get("/users/hit")
+    assert (later.status_code, later.json) == (503, {"error": "later"})
+
+
+def test_one_that_returns_nothing_is_told_so(
+    app: EmbeddedApp, caplog: pytest.LogCaptureFixture
+) -> None:
+    app.middleware("http")(lambda request, call_next: None)
+    assert app.test_client().get("/users/version").status_code == 500
+    assert "returned None or ended without a return statement" in caplog.text
 
 
 def test_the_last_added_is_the_first_asked(app: EmbeddedApp) -> None:

@@ -48,9 +48,50 @@ def test_a_mark_says_what_runs(plugin_host: PluginTestHost) -> None:
     assert reloaded.outcome.reloaded == ("users",)
 
 
+@pytest.mark.plugin_host(enabled=["users"])
+def test_tests_patch_by_dotted_names_what_runs(
+    plugin_host: PluginTestHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("plugins.users.VERSION", 7)
+    assert plugin_host.get("/users/version").json()["version"] == 7
+    assert plugin_host.reload("users")
+    import plugins.users  # type: ignore[import-not-found]
+
+    assert plugins.users.VERSION == 1
+    assert plugins.users is sys.modules["plugins.users"]
+    assert not hasattr(sys.modules["plugins"], "orders")
+
+
+@pytest.mark.plugin_host(enabled="users")
+def test_one_name_is_a_name(plugin_host: PluginTestHost) -> None:
+    assert plugin_host.get("/users/hit").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("mark", "told"),
+    [
+        (pytest.mark.plugin_host(enable=["users"]), "but not enable"),
+        (pytest.mark.plugin_host("users"), "but not 'users'"),
+        (pytest.mark.plugin_host(config={"usres": {}}), "no plugin named 'usres'"),
+    ],
+)
+def test_a_mark_that_is_wrong_says_so(
+    request: pytest.FixtureRequest, mark: pytest.MarkDecorator, told: str
+) -> None:
+    request.node.add_marker(mark)
+    with pytest.raises((pytest.fail.Exception, PluginNotFound), match=told):
+        request.getfixturevalue("plugin_host")
+
+
 def test_it_is_there_wherever_the_product_is_installed() -> None:
     told = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]
     assert told["pytest11"] == {"devserver.sdk.testing": "devserver.sdk.testing"}
+
+
+def test_the_settings_of_this_repository_need_pytest_alone() -> None:
+    """Who tries the product in a checkout tests plugins with what is installed then."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
+    assert set(settings) == {"testpaths", "addopts", "filterwarnings", "markers"}
 
 
 def test_an_authors_test_beside_the_plugin_uses_it(tmp_path: Path) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import inspect
 
+from devserver.cli.main import main
 from devserver.sdk.testing import PluginTestHost
 from tests.integration.lab import wait_for
 from tests.integration.samples.conftest import SAMPLES
@@ -131,3 +135,19 @@ def test_a_plugin_enables_another_one(plugin_host: PluginTestHost) -> None:
     assert not plugin_host.app.plugin_manager.get_plugin_status("analytics")
     assert plugin_host.post("/administration/enable/analytics").json() == {"success": True}
     assert plugin_host.get("/analytics/").json() == {"plugin": "analytics"}
+
+
+def test_the_awesome_plugin_passes_its_own_tests(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "plugins" / "my_awesome_plugin"
+    shutil.copytree(SAMPLES / "plugins" / "my_awesome_plugin", folder)
+    (folder / "tests").mkdir()
+    shutil.copy(
+        SAMPLES / "tests_of_my_awesome_plugin.py", folder / "tests" / "test_my_awesome_plugin.py"
+    )
+    code = main(
+        ["dev", "plugin", "test", "my_awesome_plugin", "--json", "--project", str(tmp_path)]
+    )
+    told = capfd.readouterr()
+    assert (code, json.loads(told.out)["passed"]) == (0, 6), told.err

@@ -139,7 +139,7 @@ def test_streams_whose_clients_left_are_noticed_without_an_event(
 def test_a_silent_stream_has_a_heartbeat(control: FakeControl) -> None:
     stream = EventStream(control=control, stopping=Never(), heartbeat=0, tick=0)  # type: ignore[arg-type]
     body = stream._run(0, stream._hello(0), None, lambda _: True)
-    assert next(body).startswith("retry: 1000\nevent: hello\n")
+    assert next(body).startswith("retry: 1000\nid: 0\nevent: hello\n")
     assert stream.open_streams == 1
     assert next(body) == ": heartbeat\n\n"
     control.journal.tell("notice", message="now")

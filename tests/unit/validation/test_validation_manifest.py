@@ -35,6 +35,11 @@ def test_a_wrong_field_comes_with_the_next_step(text: str, hint: str) -> None:
     assert found.hint == hint
 
 
+def test_a_manifest_may_name_its_schema_for_editors() -> None:
+    text = '{"$schema": "../../manifest.schema.json", "version": "1.0.0"}'
+    assert findings({"x": {"plugin.py": sample("x"), "manifest.json": text}}) == ()
+
+
 @pytest.mark.parametrize("text", ["", "{", "[" * 100_000, '{"name": "x"} 1', "\x00", "NaN", '"'])
 def test_no_text_makes_reading_fail(text: str) -> None:
     found = findings({"x": {"plugin.py": sample("x"), "manifest.json": text}})
@@ -71,7 +76,7 @@ def test_a_value_is_judged_by_its_option(option: dict[str, Any], value: Any, fit
 def test_the_published_schema_knows_every_way_to_write_a_field() -> None:
     schema = published_schema()
     fields = schema["properties"]
-    assert {*Manifest.model_fields, "nexus_version"} == set(fields)
+    assert {*Manifest.model_fields, "nexus_version", "$schema"} == set(fields)
     kinds = [kind["type"] for kind in fields["dependencies"]["anyOf"]]
     assert kinds == ["array", "object"]
     assert json.loads(json.dumps(schema)) == schema
