@@ -37,15 +37,18 @@ def doctor(invocation: Invocation) -> int:
 
 
 def _examined(project: Project) -> Iterator[Finding]:
-    """What every check says; one that cannot be made says why."""
+    """What every check says; one that cannot be made says why, once for all that fail alike."""
     from devserver.cli.findings import error
     from devserver.core.errors import DevServerError
 
+    told: set[str] = set()
     for name, check in _checks(project):
         try:
             yield from check()
         except DevServerError as problem:
-            yield error(name, problem.message, problem.hint)
+            if problem.message not in told:
+                yield error(name, problem.message, problem.hint)
+            told.add(problem.message)
         except OSError as problem:
             reason = problem.strerror or str(problem)
             place = f"{problem.filename}: " if problem.filename else ""

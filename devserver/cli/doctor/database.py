@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from devserver.cli.findings import Finding, error, ok, warning
 from devserver.cli.migrating import ProjectMigrations
+from devserver.core.errors import SettingsError
 from devserver.runtime.host_settings import read_host_settings
 from devserver.runtime.project import Project
 from devserver.store.address import Address, find_address
@@ -77,7 +78,10 @@ def _damage(database: Database) -> Iterator[Finding]:
 
 def migrations(project: Project) -> Iterator[Finding]:
     """Whether what was applied is what the files say. Raises DevServerError."""
-    worked_on = ProjectMigrations(project)
+    try:
+        worked_on = ProjectMigrations(project)
+    except SettingsError:
+        return  # told with the settings
     try:
         if worked_on.address.file is not None and not worked_on.address.file.exists():
             return

@@ -77,15 +77,16 @@ def test_errors_are_drawn_with_the_next_step_and_exit_with_1(
     assert lines[-1][:2] == ["1", "error,"]
 
 
-def test_a_check_that_cannot_be_made_says_why_and_stops_no_other(
+def test_a_check_that_cannot_be_made_says_why_once_and_stops_no_other(
     healthy: Project, sysctl: Sysctl
 ) -> None:
     write(healthy, "config/main.yaml", "server: {port: many}\n")
     code, out, _ = sysctl("doctor", "--json")
-    found = {c["check"]: c for c in json.loads(out)["checks"] if c["level"] != "ok"}
-    assert code == 1
-    assert {"settings", "database", "server"} <= set(found)
-    assert "main.yaml" in found["settings"]["message"]
+    checks = json.loads(out)["checks"]
+    (found,) = [c for c in checks if c["level"] == "error"]
+    assert (code, found["check"]) == (1, "settings")
+    assert "config/main.yaml: server.port" in found["message"]
+    assert {"plugins", "watch", "cache"} <= {c["check"] for c in checks}
 
 
 def test_an_old_python_is_an_error() -> None:
@@ -320,3 +321,11 @@ def test_a_port_that_another_program_has_is_an_error(healthy: Project) -> None:
         number = listener.getsockname()[1]
         write(healthy, "config/main.yaml", f"server: {{port: {number}}}\n")
         assert told(serving.server(healthy)) == [("port", "error")]
+
+
+def test_invalid_settings_are_told_once(healthy: Project, sysctl: Sysctl) -> None:
+    use_free_port(healthy)
+    write(healthy, "config/hot-loading.yaml", "hot_loading: {reloads: {}}\n")
+    code, out, _ = sysctl("doctor", "--json")
+    assert code == 1
+    assert [c["check"] for c in json.loads(out)["checks"] if c["level"] == "error"] == ["settings"]
