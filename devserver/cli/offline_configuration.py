@@ -11,9 +11,9 @@ from devserver.core.config_layers import with_overrides
 from devserver.core.diagnostics import Diagnostic, has_errors
 from devserver.core.errors import PluginNotFound
 from devserver.core.names import normalise
+from devserver.core.secrets import without_masks
 from devserver.reload.configurations import explain
 from devserver.runtime.project import Project
-from devserver.runtime.secrets import without_masks
 from devserver.validation.override_check import override_findings
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -36,32 +37,30 @@ _OF_TYPE: Mapping[str, tuple[type, ...]] = {
 }
 
 
-def option_problem(option: ConfigOption, value: Any) -> str | None:
-    """Why a value does not fit its option, or None when it does."""
-    is_flag = type(value) is bool
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Misfit:
+    """Why a value does not fit its option; `is_of_type` is False when its type is wrong."""
+
+    message: str
+    is_of_type: bool = True
+
+
+def misfit_of(option: ConfigOption, value: Any) -> Misfit | None:
+    """What is to be said of a value that does not fit its option ("is no integer"), None of one
+    that does."""
     if not _has_type(value, option.type):
-        return f"{value!r} is no {option.type}"
+        return Misfit(message=f"is no {option.type}", is_of_type=False)
     if option.choices is not None and value not in option.choices:
-        return f"{value!r} is none of {', '.join(map(repr, option.choices))}"
-    if is_flag:
+        return Misfit(message=f"is none of {', '.join(map(repr, option.choices))}")
+    if type(value) is bool:
         return None
     size: float = value if option.type in ("integer", "number") else len(value)
-    if option.min is not None and size < option.min:
-        return f"{value!r} is below the minimum of {option.min:g}"
-    if option.max is not None and size > option.max:
-        return f"{value!r} is above the maximum of {option.max:g}"
+    # Put so that NaN, which compares with nothing, does not fit.
+    if option.min is not None and not size >= option.min:
+        return Misfit(message=f"is below the minimum of {option.min:g}")
+    if option.max is not None and not size <= option.max:
+        return Misfit(message=f"is above the maximum of {option.max:g}")
     return None
-
-
-def refusal_of(option: ConfigOption, value: Any) -> str | None:
-    """As `option_problem`, without the value where that is secret."""
-    problem = option_problem(option, value)
-    if problem is None or not option.secret:
-        return problem
-    return f"the value is no {option.type}" if not _has_type(value, option.type) else _UNFIT
-
-
-_UNFIT = "the value does not fit"
 
 
 def _has_type(value: Any, kind: OptionType) -> bool:

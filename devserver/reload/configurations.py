@@ -8,8 +8,8 @@ from devserver.core.config_layers import OVERRIDE, LayeredConfig, Origin
 from devserver.core.errors import PluginNotFound
 from devserver.core.manifest import Manifest
 from devserver.core.names import normalise
+from devserver.core.secrets import is_secret, shown, shown_value
 from devserver.reload.catalog import Catalog
-from devserver.runtime.secrets import is_secret, shown, shown_value
 from devserver.runtime.system import PluginSystem
 
 

@@ -11,6 +11,7 @@ from devserver.core.config_layers import with_overrides
 from devserver.core.diagnostics import Diagnostic, has_errors
 from devserver.core.errors import PluginNotFound
 from devserver.core.outcome import Outcome, Result
+from devserver.core.secrets import without_masks
 from devserver.core.values import Changes
 from devserver.reload.catalog import Catalog, Reading
 from devserver.reload.judge import Judge
@@ -20,7 +21,6 @@ from devserver.reload.queue import Configure
 from devserver.reload.recorder import Cause
 from devserver.reload.refused_again import as_before
 from devserver.runtime.registry import PluginRecord
-from devserver.runtime.secrets import without_masks
 from devserver.runtime.system import PluginSystem
 from devserver.validation.candidate import Candidate
 from devserver.validation.override_check import override_findings

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from devserver.core.manifest import Manifest
+from devserver.core.secrets import shown
 from devserver.runtime.generation import Counters, Generation, Subscription
 from devserver.runtime.registry import PluginRecord
-from devserver.runtime.secrets import shown
 
 
 def details_of(

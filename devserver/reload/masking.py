@@ -6,9 +6,10 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from devserver.core.diagnostics import Diagnostic
+from devserver.core.secrets import masked, secret_texts
 from devserver.reload.attempt import Attempt
 from devserver.reload.catalog import Reading
-from devserver.runtime.secrets import Secrets, masked, secret_texts
+from devserver.runtime.secrets import Secrets
 
 
 def mask_attempt(attempt: Attempt, secrets: Collection[str]) -> None:

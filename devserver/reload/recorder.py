@@ -13,6 +13,7 @@ from devserver.core.errors import DatabaseUnavailable
 from devserver.core.lifecycle import PluginStatus
 from devserver.core.names import normalise
 from devserver.core.outcome import Outcome, Result, Step
+from devserver.core.secrets import masked
 from devserver.core.settings import Settings
 from devserver.reload.attempt import Attempt
 from devserver.reload.catalog import Reading
@@ -22,7 +23,6 @@ from devserver.reload.masking import mask_attempt, secrets_of
 from devserver.reload.progress import Ended
 from devserver.runtime.generation import Generation
 from devserver.runtime.registry import PluginRecord
-from devserver.runtime.secrets import masked
 from devserver.runtime.system import PluginSystem
 
 _log = logging.getLogger("devserver.reload")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -28,6 +29,9 @@ from devserver.runtime.project import Project
 PLUGINS_FILE = "config/plugins.yaml"
 ENVIRONMENTS_FILE = "config/environments.yaml"
 _MANIFEST = "manifest.json"
+_CORRECT = "correct the file and save; the former configuration stays until then"
+_QUOTED = re.compile(r" '[^'<]{2,}'")
+"""What YAML took for the name of a tag or an anchor may be a secret that begins like one."""
 
 
 _STAGES = frozenset({"development", "production", "staging", "test", "testing"})
@@ -176,7 +180,10 @@ def _mapping(
         mark = error.problem_mark
         line = None if mark is None else mark.line + 1
         column = None if mark is None else mark.column + 1
-        return {}, _problem(file, f"no valid YAML: {error.problem}", plugin, line, column)
+        fact, hint = _QUOTED.sub("", str(error.problem)), _CORRECT
+        if fact != error.problem:
+            hint = "put quotes around a value that begins with `!`, `*` or `&`"
+        return {}, _problem(file, f"no valid YAML: {fact}", plugin, line, column, hint=hint)
     except yaml.YAMLError as error:
         return {}, _problem(file, f"no valid YAML: {error}", plugin)
     except (ValueError, RecursionError) as error:
@@ -231,7 +238,7 @@ def _problem(
     column: int | None = None,
     *,
     code: str = "CFG001",
-    hint: str = "correct the file and save; the former configuration stays until then",
+    hint: str = _CORRECT,
 ) -> Diagnostic:
     return Diagnostic(
         code=code,

@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable
 
 from devserver.core.errors import CommitFailed, DatabaseUnavailable, PluginHookFailed
+from devserver.core.secrets import masked
 from devserver.runtime.event_log import Delivery, EventLog
 from devserver.runtime.limited import LimitedWork
-from devserver.runtime.secrets import Secrets, masked
+from devserver.runtime.secrets import Secrets
 from devserver.sdk.context import Event
 
 _LATER = 0.5

@@ -11,11 +11,11 @@ from typing import Any
 
 from devserver.core.config_layers import LayeredConfig, with_overrides
 from devserver.core.errors import ConfigurationRefused
-from devserver.core.manifest import refusal_of
+from devserver.core.secrets import refusal_of, secret_texts
 from devserver.core.values import Changes, check_keys
 from devserver.runtime.gate import CURRENT
 from devserver.runtime.generation import Generation
-from devserver.runtime.secrets import Secrets, secret_texts
+from devserver.runtime.secrets import Secrets
 from devserver.runtime.values import RunTimeValues, parsed_changes
 
 
@@ -69,10 +69,12 @@ class OwnValues:
         """
         text = None if value is None else json.dumps(value)
         option = self._generation.manifest.configuration.get(key)
-        problem = None if option is None or text is None else refusal_of(option, json.loads(text))
+        problem = (
+            None if option is None or text is None else refusal_of(key, option, json.loads(text))
+        )
         if problem is not None:
             raise ConfigurationRefused(
-                f"the configuration of {key!r}: {problem}",
+                f"the configuration of {key!r}: {problem.message}",
                 hint=f"{key!r} is declared in the manifest of {self._generation.name!r}",
             )
         self._change(Changes(config={key: text}))

@@ -16,17 +16,12 @@ from contextlib import suppress
 from itertools import islice
 from typing import Any
 
+from devserver.core.secrets import MASK, is_secret_name
 from devserver.runtime.interrupt import HookInterrupted
 from devserver.runtime.release import is_of_plugin
 
-MASK = "***"
 CUT = "… (cut)"
 _KIND = "$type"
-_SECRET_NAME = re.compile(
-    r"password|passwd|passphrase|passcode|(^|_)(pass|pwd|pin)$|secret|token|api_?key|private_?key"
-    r"|access_?key|credential|authori[sz]ation|cookie|session_?(id|key)",
-    re.IGNORECASE,
-)
 _SECRET_IN_REPR = re.compile(
     r"(?i)(\w*(?:passw|secret|token|api_?key|credential)\w*['\"]?\s*[=:]\s*)"
     r"('[^']*'|\"[^\"]*\"|[^\s,)}\]]+)"
@@ -50,11 +45,6 @@ _PRINTED = (
 _CODE = (types.FunctionType, types.BuiltinFunctionType, types.MethodType)
 _SCALARS = (str, int, float)
 _SEQUENCES = (list, tuple, set, frozenset, deque)
-
-
-def is_secret_name(name: str) -> bool:
-    """True for what is called like something that nobody should read."""
-    return _SECRET_NAME.search(name.replace("-", "_")) is not None
 
 
 class Readable:

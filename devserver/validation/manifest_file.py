@@ -19,13 +19,13 @@ from devserver.core.manifest import (
     Endpoint,
     EventsDeclaration,
     Manifest,
-    option_problem,
 )
+from devserver.core.secrets import MASK, is_secret_option, refusal_of
 from devserver.core.yaml_text import KeyPath, YamlDocument
 from devserver.validation.analysis import Span
 from devserver.validation.findings import nearest
 from devserver.validation.manifest_places import decoded, places_in
-from devserver.validation.secrets import MASK, is_named_like_a_secret, masked
+from devserver.validation.secrets import is_named_like_a_secret, masked
 
 SECRET_DEFAULT = "CFG021"
 _EXPECTED = {
@@ -180,10 +180,13 @@ class _Reader:
         """The defaults of the declared configuration."""
         for name, option in manifest.configuration.items():
             path = ("configuration", name, "default")
-            problem = None if option.default is None else option_problem(option, option.default)
-            if problem is not None:
-                message = f"the default of {name!r} does not fit its own declaration: {problem}"
+            misfit = None if option.default is None else refusal_of(name, option, option.default)
+            if misfit is not None:
+                told = f"does not fit its own declaration: {misfit.message}"
+                message = f"the default of {name!r} {told}"
                 self._add(OUT_OF_RANGE, message, self._span(path), severity=Severity.WARNING)
+                if is_secret_option(name, option):
+                    self._hide(path)
             named = is_named_like_a_secret(name) and isinstance(option.default, str)
             if option.default and (option.secret or named):
                 hint = 'leave the default out, and mark the key with "secret": true'

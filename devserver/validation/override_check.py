@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from devserver.core.diagnostics import Diagnostic, Severity
-from devserver.core.manifest import refusal_of
+from devserver.core.secrets import refusal_of
 from devserver.core.values import check_keys
 from devserver.validation.candidate import MANIFEST, Candidate
 from devserver.validation.findings import did_you_mean, finding, nearest
@@ -33,12 +33,11 @@ def override_findings(
                 message = f"the configuration key {key!r} is required and would have no value"
                 yield override_finding(candidate, key, "CFG008", message, hint="set another value")
         elif option is not None:
-            told = refusal_of(option, value)
-            if told is not None:
-                code = "CFG003" if told.endswith(f"is no {option.type}") else "CFG004"
-                yield override_finding(
-                    candidate, key, code, f"the configuration of {key!r}: {told}"
-                )
+            misfit = refusal_of(key, option, value)
+            if misfit is not None:
+                code = "CFG004" if misfit.is_of_type else "CFG003"
+                message = f"the configuration of {key!r}: {misfit.message}"
+                yield override_finding(candidate, key, code, message)
         elif declared and key not in known:
             yield _undeclared(candidate, key)
 

@@ -6,19 +6,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from devserver.core.diagnostics import Diagnostic, Severity
-from devserver.core.manifest import ConfigOption, option_problem, refusal_of
+from devserver.core.manifest import Manifest
 from devserver.core.names import normalise
+from devserver.core.secrets import MASK, is_secret, refusal_of
 from devserver.core.yaml_text import Place
 from devserver.validation import host_use
-from devserver.validation.analysis import Span
 from devserver.validation.candidate import MANIFEST, Candidate, World, project_path
 from devserver.validation.findings import did_you_mean, finding, nearest, warning
 from devserver.validation.manifest_places import value_span
 from devserver.validation.override_check import override_finding
 from devserver.validation.project_config import ConfigText, Layer
-from devserver.validation.secrets import MASK, is_named_like_a_secret, masked
-
-_REFUSAL = "the value does not fit"
+from devserver.validation.secrets import is_named_like_a_secret, masked
 
 
 def configuration_findings(candidate: Candidate, world: World) -> Iterator[Diagnostic]:
@@ -36,7 +34,7 @@ def configuration_findings(candidate: Candidate, world: World) -> Iterator[Diagn
                 yield _removed(candidate, layer, key)
             elif key not in declared:
                 yield from _unknown(candidate, layer, key)
-            yield from _value(candidate, layer, key, declared.get(key))
+            yield from _value(candidate, layer, key)
     yield from _doubled(candidate, layers)
     yield from _overridden(candidate, world)
     yield from _required(candidate, layers, world)
@@ -69,38 +67,35 @@ def _unknown(candidate: Candidate, layer: Layer, key: str) -> Iterator[Diagnosti
         )
 
 
-def _value(
-    candidate: Candidate, layer: Layer, key: str, option: ConfigOption | None
-) -> Iterator[Diagnostic]:
+def _value(candidate: Candidate, layer: Layer, key: str) -> Iterator[Diagnostic]:
     value = layer.values[key]
     if value is None:
         return  # as good as left out
     place = layer.place(key, of_value=True)
-    is_secret = option.secret if option is not None else is_named_like_a_secret(key)
-    problem = None if option is None else option_problem(option, value)
-    if option is not None and problem is not None:
-        wrong_type = problem == f"{value!r} is no {option.type}"
-        wanted = f"it must be of the type {option.type}" if wrong_type else _REFUSAL
-        told = _told(
+    option = candidate.manifest.configuration.get(key)
+    misfit = None if option is None else refusal_of(key, option, value)
+    if misfit is not None:
+        yield _told(
             candidate,
             layer.text,
             place,
-            "CFG003" if wrong_type else "CFG004",
-            f"the configuration of {key!r}: {wanted if is_secret else problem}",
+            "CFG004" if misfit.is_of_type else "CFG003",
+            f"the configuration of {key!r}: {misfit.message}",
             f"{key!r} is declared in {candidate.manifest_file}",
             Severity.ERROR if layer.is_active else Severity.WARNING,
         )
-        yield _without_value(told, place) if is_secret else told
-    if is_secret and isinstance(value, str) and value:
-        told = _told(
+    # What is only shown to nobody to be on the safe side (`cookie_name`) may stand in a file.
+    is_one = option.secret if option is not None else is_named_like_a_secret(key)
+    if is_one and isinstance(value, str) and value:
+        yield _told(
             candidate,
             layer.text,
             place,
             "CFG022",
             f"the secret {key!r} has its value written into a file that is committed",
-            f"`sysctl plugins config {candidate.name} set {key} VALUE` keeps it out of the files",
+            f"`sysctl plugins config {candidate.name} set {key}` asks for it and keeps it out of "
+            "the files",
         )
-        yield _without_value(told, place)
 
 
 def _doubled(candidate: Candidate, layers: list[Layer]) -> Iterator[Diagnostic]:
@@ -119,14 +114,14 @@ def _overridden(candidate: Candidate, world: World) -> Iterator[Diagnostic]:
     """Values that were set at run time and no longer fit their declaration."""
     for key, value in world.overrides.get(candidate.key, {}).items():
         option = candidate.manifest.configuration.get(key)
-        problem = None if option is None or value is None else refusal_of(option, value)
-        if problem is not None:
+        misfit = None if option is None or value is None else refusal_of(key, option, value)
+        if misfit is not None:
             command = f"sysctl plugins config {candidate.name}"
             yield override_finding(
                 candidate,
                 key,
                 "CFG004",
-                f"what was set at run time for {key!r} does not fit: {problem}",
+                f"what was set at run time for {key!r} does not fit: {misfit.message}",
                 hint=f"`{command} set {key} VALUE`, or `{command} unset {key}`",
             )
 
@@ -204,19 +199,32 @@ def _told(
     hint: str,
     severity: Severity = Severity.WARNING,
 ) -> Diagnostic:
-    span = None
-    lines: tuple[str, ...] = ()
-    if place is not None:
-        span = Span(place.line, place.column, place.end_line, place.end_column)
-        lines = text.lines[place.line - 1 : place.end_line]
-    told = finding(candidate, code, severity, message, file=text.file, span=span, hint=hint)
-    return replace(told, source_lines=lines)
+    told = finding(candidate, code, severity, message, file=text.file, hint=hint)
+    return told if place is None else _framed(told, place, text, candidate.manifest)
 
 
-def _without_value(told: Diagnostic, place: Place | None) -> Diagnostic:
-    """The finding with a frame that does not show the secret."""
-    if place is None:
-        return told
-    shown = masked(told.source_lines[0], place.column)
-    end = place.column + len(MASK)
-    return replace(told, source_lines=(shown,), end_line=place.line, end_column=end)
+def _framed(told: Diagnostic, place: Place, text: ConfigText, manifest: Manifest) -> Diagnostic:
+    """The finding at its place, with that line up to the first secret in it."""
+    columns = [p.column for p in _secret_places(text, manifest) if p.line == place.line]
+    line, end = text.lines[place.line - 1], place.end_column
+    if columns:
+        line = masked(line, min(columns))
+    if place.column in columns:
+        end = place.column + len(MASK)
+    return replace(
+        told,
+        line=place.line,
+        column=place.column,
+        end_line=place.line,
+        end_column=end,
+        source_lines=(line,),
+    )
+
+
+def _secret_places(text: ConfigText, manifest: Manifest) -> Iterator[Place]:
+    """Where values stand that are not to be shown: also another plugin's, and those that are
+    called so within other values."""
+    for path, place in text.document.values.items():
+        key = path[-1] if path else 0
+        if isinstance(key, str) and is_secret(key, manifest):
+            yield place

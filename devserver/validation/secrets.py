@@ -1,10 +1,11 @@
-"""Values that must not be shown."""
+"""Secrets in files that are committed."""
 
 from __future__ import annotations
 
 import re
 
-MASK = "***"
+from devserver.core.secrets import MASK
+
 _NAMED = re.compile(
     r"(?:.*[_-])?(?:password|passwd|secret|token|api_?key|private_?key|access_?key|credentials)\Z",
     re.IGNORECASE,

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from devserver.core.outcome import Outcome
-from devserver.runtime.readable import CUT, MASK, Readable
+from devserver.core.secrets import MASK
+from devserver.runtime.readable import CUT, Readable
 from tests.integration.lab import Lab, plugin, wait_for
 
 MANIFEST = json.dumps(

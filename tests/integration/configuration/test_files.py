@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from math import inf
 from typing import Any
@@ -364,6 +365,17 @@ def test_a_file_that_cannot_be_read_is_a_refused_outcome(shop: Lab, text: str, l
     shop.save((PLUGINS, "users: {interval: 8}\n"))
     assert shop.json("/users/config")["interval"] == 8
     assert shop.save((PLUGINS, text)) is not None
+
+
+@pytest.mark.parametrize("secret", ["!hunter2", "*hunter2", "!hunter2!x"])
+def test_a_secret_that_yaml_takes_for_a_name_is_told_nowhere(shop: Lab, secret: str) -> None:
+    shop.start()
+    outcome = shop.save((PLUGINS, f"users:\n  api_key: {secret}\n"))
+    assert outcome is not None
+    (found,) = outcome.diagnostics
+    assert (found.code, found.line, found.column) == ("CFG001", 2, 12)
+    assert found.hint == "put quotes around a value that begins with `!`, `*` or `&`"
+    assert "hunter2" not in json.dumps(outcome.to_json())
 
 
 def test_an_empty_moment_of_a_file_changes_nothing(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -225,6 +226,43 @@ def test_a_secret_is_shown_in_no_frame() -> None:
     assert found.code == "CFG021"
     assert found.source_lines == ('  "secret": true, "default": ***',)
     assert "hunter2" not in str(found.to_json())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "users: {password: hunter2, size: x}",
+        "users:\n  password: hunter2\n",
+        "users:\n  smtp_passphrase: hunter2\n",
+        "users:\n  password: hunter1\n  password: hunter2\n",
+        "users:\n  size: {password: hunter2}\n",
+        "users:\n  pin: hunter2\n",
+        "other: {token: hunter2}\nusers: {size: x}",
+        "{other: {token: hunter2}, users: {size: x}}",
+    ],
+)
+def test_what_is_wrong_with_a_configuration_is_told_without_its_secrets(
+    tmp_path: Path, text: str
+) -> None:
+    options = {
+        "size": {"type": "integer"},
+        "password": {"type": "string", "min": 12},
+        "pin": {"type": "integer", "secret": True},
+    }
+    manifest = json.dumps({"configuration": options})
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "plugins.yaml").write_text(text)
+    users = {"users": {"plugin.py": sample("users"), "manifest.json": manifest}}
+    found = findings(users, base=tmp_path)
+    assert found
+    assert "hunter" not in str([d.to_json() for d in found])
+
+
+def test_a_secret_default_that_does_not_fit_is_not_told() -> None:
+    manifest = '{"configuration": {"password": {"default": "hunter2", "min": 12}}}'
+    found = findings({"users": {"plugin.py": sample("users"), "manifest.json": manifest}})
+    assert "CFG004?" in codes(found)
+    assert "hunter2" not in str([d.to_json() for d in found])
 
 
 def test_a_changed_configuration_file_is_read_anew(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from validation_worlds import codes, findings, sample
 
-from devserver.core.manifest import ConfigOption, Manifest, option_problem, published_schema
+from devserver.core.manifest import ConfigOption, Manifest, misfit_of, published_schema
 from devserver.validation.manifest_file import read_manifest
 from devserver.validation.manifest_places import value_span
 
@@ -58,13 +58,14 @@ def test_a_place_in_a_manifest_is_found_behind_tabs() -> None:
         ({"type": "boolean"}, False, True),
         ({"type": "number", "min": 1}, 0.5, False),
         ({"type": "number", "max": 1}, 1, True),
+        ({"type": "number", "max": 1}, float("nan"), False),
         ({"type": "string", "max": 3}, "abcd", False),
         ({"type": "array", "min": 1}, [], False),
         ({"type": "string", "choices": ["a"]}, "b", False),
     ],
 )
 def test_a_value_is_judged_by_its_option(option: dict[str, Any], value: Any, fits: bool) -> None:
-    assert (option_problem(ConfigOption(**option), value) is None) is fits
+    assert (misfit_of(ConfigOption(**option), value) is None) is fits
 
 
 def test_the_published_schema_knows_every_way_to_write_a_field() -> None:
