@@ -80,6 +80,7 @@ def test_the_hook_takes_an_override_live(users: Lab) -> None:
         ({"api_key": 5}, "CFG003", "the value is no string"),
         ({"ratio": float("nan")}, "CFG003", "cannot be kept"),
         ({"k" * 300: 1}, "CFG003", "cannot be kept"),
+        ({"k\ud800": 1}, "CFG003", "cannot be kept"),
     ],
 )
 def test_what_does_not_fit_is_refused_and_told(

@@ -60,7 +60,7 @@ def test_any_json_under_any_key(values: Values, given_values: dict[str, object])
     assert values.all("any") == texts
 
 
-@pytest.mark.parametrize("key", ["k" * 256, "a\0b"])
+@pytest.mark.parametrize("key", ["k" * 256, "a\0b", "a\ud800"])
 def test_a_key_that_cannot_be_kept_is_refused_and_nothing_else_changes(
     values: Values, key: str
 ) -> None:

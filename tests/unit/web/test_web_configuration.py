@@ -90,6 +90,15 @@ def test_unusable_input(
     assert control.configured == []
 
 
+def test_half_a_surrogate_pair_is_no_fault_of_the_server(
+    control: FakeControl, client: FlaskClient
+) -> None:
+    control.add(record("odd", reason="caf\ud800é"))
+    answer = client.get("/api/plugins/odd/info")
+    assert answer.status_code == 200
+    assert answer.json["reason"] == "caf\ud800é"
+
+
 def test_where_values_come_from_and_the_outcome(control: FakeControl, client: FlaskClient) -> None:
     control.add(record("users"))
     answer = client.get("/api/plugins/users/config").json
