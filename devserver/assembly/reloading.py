@@ -97,6 +97,7 @@ def build_reloader(
             recorder=recorder,
             desired=desired,
             lazy=lazy,
+            settings=settings,
             on_settings=settings_saved,
             on_validators=on_validators,
         ),

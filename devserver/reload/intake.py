@@ -9,7 +9,7 @@ from devserver.core.changes import ChangeBatch
 from devserver.core.config_layers import ENVIRONMENT, PROJECT, alike
 from devserver.core.diagnostics import Diagnostic
 from devserver.core.outcome import Outcome
-from devserver.core.settings import SETTINGS_FILE
+from devserver.core.settings import SETTINGS_FILE, Settings
 from devserver.reload.catalog import Catalog, Reading
 from devserver.reload.desired import Desired
 from devserver.reload.lazy import LazyLoading
@@ -39,6 +39,7 @@ class Intake:
         recorder: Recorder,
         desired: Desired,
         lazy: LazyLoading,
+        settings: Callable[[], Settings],
         on_settings: Callable[[], None],
         on_validators: Callable[[], None],
     ) -> None:
@@ -49,6 +50,7 @@ class Intake:
         self._recorder = recorder
         self._desired = desired
         self._lazy = lazy
+        self._settings = settings
         self._on_settings = on_settings
         self._on_validators = on_validators
         self._twins: dict[str, set[str]] = {}
@@ -58,6 +60,9 @@ class Intake:
     def changed(self, batch: ChangeBatch) -> dict[str, Reading]:
         """The plugins whose content on disk is neither what runs nor what was refused already."""
         keys = self._touched(batch)
+        # What was saved while nothing was automatic goes live when that is over.
+        waited = self._pending.untried() if self._settings().reloads_automatically else frozenset()
+        keys |= waited
         found = {}
         returned = set()
         for key in sorted(keys):
@@ -80,7 +85,7 @@ class Intake:
                     self._back_to_running(record)
                     returned.add(key)
                 continue
-            if refused is None or not reading.same_as(refused.reading):
+            if refused is None or key in waited or not reading.same_as(refused.reading):
                 found[key] = reading
         return {**self._held_back_by(returned), **found}
 
@@ -123,7 +128,7 @@ class Intake:
         found = {}
         for key in sorted(self._pending.held_back(keys)):
             refused, reading = self._pending.find(key), self._catalog.read(key)
-            if refused is not None and refused.outcome is not None:
+            if refused is not None and not refused.is_untried:
                 found[key] = reading
         return found
 

@@ -28,6 +28,11 @@ class Refused:
     retry_at: float | None = None
 
     @property
+    def is_untried(self) -> bool:
+        """True for what only waits to be asked for."""
+        return self.outcome is None
+
+    @property
     def ran_out_of_time(self) -> bool:
         """True when a module or a hook did not end."""
         found = () if self.outcome is None else self.outcome.diagnostics
@@ -86,6 +91,10 @@ class Pending:
             for key, refused in self._refused.items()
             if key not in readings and (key in near or key in companions)
         }
+
+    def untried(self) -> frozenset[str]:
+        """Those that only wait to be asked for."""
+        return frozenset(key for key, refused in self._refused.items() if refused.is_untried)
 
     def failed_probation(self, reading: Reading) -> bool:
         """True for content that was live and had to go back, or is or was a canary: it is not

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from devserver.core.outcome import Result
+from devserver.reload.notify import NAME
 from tests.integration.lab import Lab, plugin, wait_for
 
 
@@ -61,6 +62,32 @@ def test_a_hot_setting_applies_without_a_restart(chain: Lab) -> None:
     assert chain.json("/users/version")["version"] == 1
     assert chain.running.control.reload("users").success
     assert chain.json("/users/version")["version"] == 2
+
+
+def test_how_files_are_watched_is_shown_as_it_is_now(lab: Lab) -> None:
+    status = lab.start(hot_reload=True).control.watch_status
+    assert status()["watching"]
+    for text, shown in (
+        ("watch:\n  force_polling: true\n", {"watching": True, "mode": "polling"}),
+        ("enabled: false\n", {"watching": False, "mode": NAME}),
+        ("{}", {"watching": True, "mode": NAME}),
+    ):
+        lab.settings(text)
+        wait_for(lambda shown=shown: status() == shown, f"{shown}")
+
+
+def test_what_waited_to_be_asked_for_goes_live_when_reloads_are_automatic_again(
+    chain: Lab,
+) -> None:
+    for automatic, outcome in (("false", None), ("true", ("users", "orders", "mailer"))):
+        chain.settings(f"reload:\n  automatic: {automatic}\n")
+        told = chain.running.changed(chain.path("/config/hot-loading.yaml"))
+        assert (None if told is None else told.reloaded) == outcome
+        if outcome is None:
+            assert chain.save(("users", plugin("users", 2, top="RATE = 2"))) is None
+    assert chain.json("/users/version")["version"] == 2
+    assert chain.running.control.pending() == []
+    assert chain.running.changed(chain.path("/config/hot-loading.yaml")) is None
 
 
 def test_invalid_settings_leave_the_old_ones_in_force(chain: Lab) -> None:
