@@ -10,6 +10,7 @@ from typing import Any
 
 from devserver.assembly.dependencies import MissingDependencies
 from devserver.assembly.keeping import Keeping
+from devserver.assembly.main_file import MainFile
 from devserver.assembly.reloading import build_reloader
 from devserver.assembly.variant import Variant
 from devserver.assembly.watching import Watching
@@ -46,7 +47,6 @@ from devserver.reload.trial_forkserver import ForkServerTrial
 from devserver.runtime.gate import hold_all, release, wait_drained
 from devserver.runtime.generation import Generation
 from devserver.runtime.hooks import HookRunner
-from devserver.runtime.host_settings import read_host_settings
 from devserver.runtime.loop_watch import LoopWatch
 from devserver.runtime.project import Project
 from devserver.runtime.shown_source import forget_source
@@ -101,6 +101,7 @@ class PluginHost:
             overtaking=overtaking,
         )
         self._recorder = Recorder(system=self.system, journal=self.journal, disposer=self._disposer)
+        main_file = MainFile(project.root, tell=self._recorder.notice)
         self._pending = Pending()
         self._keeping = Keeping(
             project,
@@ -145,10 +146,11 @@ class PluginHost:
             followed=followers,
             settings=lambda: self.settings,
             on_settings=self._in_force.read,
+            on_host_settings=main_file.saved,
             on_validators=self._validators_changed,
             on_missing=self._dependencies.missed_by,
         )
-        health = read_host_settings(project.root).health
+        health = main_file.at_start.health
         self._probe = HealthProbe(self.system, timeout=health.timeout)
         self._health_watch = HealthWatch(
             self.registry, self._probe, interval=health.interval, tell=self._recorder.notice
@@ -202,7 +204,7 @@ class PluginHost:
         self.packages = Packages(
             project,
             live=self.control,
-            limits=read_host_settings(project.root).packages,
+            limits=main_file.at_start.packages,
             settings=lambda: self.settings,
             records=self._keeping.package_records,
             tell=lambda message: self._recorder.notice("warning", message),

@@ -43,11 +43,12 @@ def build_reloader(
     followed: Container[str],
     settings: Callable[[], Settings],
     on_settings: Callable[[], None],
+    on_host_settings: Callable[[], None],
     on_validators: Callable[[], None],
     on_missing: Callable[[Sequence[Reading]], None],
 ) -> Reloader:
-    """The reloader with all that it needs; `on_settings` and `on_validators` are called when
-    those files have changed, `on_missing` with what was refused for a module."""
+    """The reloader with all that it needs; `on_settings`, `on_host_settings` and `on_validators`
+    are called when those files have changed, `on_missing` with what was refused for a module."""
     judge = Judge(
         system=system,
         catalog=catalog,
@@ -99,6 +100,7 @@ def build_reloader(
             lazy=lazy,
             settings=settings,
             on_settings=settings_saved,
+            on_host_settings=on_host_settings,
             on_validators=on_validators,
         ),
         held=held,

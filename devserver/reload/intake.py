@@ -16,6 +16,7 @@ from devserver.reload.lazy import LazyLoading
 from devserver.reload.pending import Pending, Refused
 from devserver.reload.recorder import Recorder
 from devserver.runtime.configuration import ENVIRONMENTS_FILE, PLUGINS_FILE
+from devserver.runtime.host_settings import MAIN_FILE
 from devserver.runtime.project import Project
 from devserver.runtime.registry import PluginRecord
 from devserver.runtime.system import PluginSystem
@@ -25,8 +26,8 @@ from devserver.validation.twins import twin_findings
 class Intake:
     """Compares what is on disk with what runs, by content.
 
-    `on_settings` is called when the settings file has changed, `on_validators` when a check of
-    the project's own has.
+    `on_settings` is called when the settings file has changed, `on_host_settings` when
+    config/main.yaml has, `on_validators` when a check of the project's own has.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Intake:
         lazy: LazyLoading,
         settings: Callable[[], Settings],
         on_settings: Callable[[], None],
+        on_host_settings: Callable[[], None],
         on_validators: Callable[[], None],
     ) -> None:
         self._project = project
@@ -52,6 +54,7 @@ class Intake:
         self._lazy = lazy
         self._settings = settings
         self._on_settings = on_settings
+        self._on_host_settings = on_host_settings
         self._on_validators = on_validators
         self._twins: dict[str, set[str]] = {}
         self._unusable: tuple[Diagnostic, ...] = ()
@@ -145,6 +148,8 @@ class Intake:
         names = {self._project.relative(p) for p in batch.paths}
         if SETTINGS_FILE in names:
             self._on_settings()
+        if MAIN_FILE in names:
+            self._on_host_settings()
         if any(n.startswith("validators/") for n in names):
             self._on_validators()
         known = set(self._catalog.known) | set(self._pending.keys())

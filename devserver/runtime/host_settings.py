@@ -119,3 +119,18 @@ def read_host_settings(root: Path) -> HostSettings:
     if settings is None:
         raise DevServerError(f"{found[0].location}: {found[0].message}", hint=found[0].hint)
     return settings
+
+
+def put_off(before: HostSettings, now: HostSettings) -> list[str]:
+    """The keys that differ and are read when the server starts, not while it runs."""
+    return [
+        f"{part}.{key}"
+        for part in ("server", "database", "packages", "health")
+        for key in _differing(getattr(before, part), getattr(now, part))
+    ] + [key for key in _differing(before, now) if key == "on_plugin_failure"]
+
+
+def _differing(before: Any, now: Any) -> list[str]:
+    one, other = dict(before), dict(now)
+    keys = dict.fromkeys((*one, *other))
+    return [str(key) for key in keys if one.get(key) != other.get(key)]
