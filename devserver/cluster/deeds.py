@@ -40,6 +40,8 @@ class Control(Protocol):
 
     def disable(self, name: str, *, force: bool = False, trigger: str = "api") -> Outcome: ...
 
+    def catch_up(self, name: str, *, trigger: str = "config") -> Outcome: ...
+
 
 class Stopping(Exception):
     """This instance is being stopped: the word was not carried out."""
@@ -95,6 +97,8 @@ class Deeds:
                 return self._reload(word, force=force)
             case Action.INSTALL:
                 return [self._install(word)]
+            case Action.CONFIGURE:
+                return [self._control.catch_up(word.plugin, trigger=TRIGGER)]
         raise DevServerError(
             f"this instance does not know how to {word.action!r} a plugin",
             hint="update this program on all instances",

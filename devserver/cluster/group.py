@@ -104,6 +104,13 @@ class Group:
         most `timeout` seconds: `Report.to_json()`. This instance tries it first."""
         return self._ask(plugin, action, policy, options or {}, timeout).to_json()
 
+    def tell_configured(self, plugin: str) -> None:
+        """What this instance has set for a plugin is there for all: they take it, each whatever
+        becomes of it elsewhere. Nobody waits for that."""
+        self._words.say(
+            plugin, Action.CONFIGURE, instance=self.id, policy=Policy.CONTINUE, options=None
+        )
+
     def _ask(
         self, plugin: str, action: str, policy: str, options: Mapping[str, Any], timeout: float
     ) -> Report:

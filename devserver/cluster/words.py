@@ -27,6 +27,8 @@ class Action(StrEnum):
     DISABLE = "disable"
     RELOAD = "reload"
     INSTALL = "install"
+    CONFIGURE = "configure"
+    """To take what another instance has set; the values are in the database already."""
 
 
 class Policy(StrEnum):

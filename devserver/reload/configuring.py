@@ -22,8 +22,11 @@ from devserver.reload.recorder import Cause
 from devserver.reload.refused_again import as_before
 from devserver.runtime.registry import PluginRecord
 from devserver.runtime.system import PluginSystem
+from devserver.runtime.values import parsed_changes
 from devserver.validation.candidate import Candidate
 from devserver.validation.override_check import override_findings
+
+_AS_IT_IS = "has that configuration already"
 
 
 class Configuring:
@@ -54,7 +57,12 @@ class Configuring:
         reading = None if record is None else self._reading(record)
         if record is None or reading is None or reading.candidate is None:
             raise PluginNotFound(command.key)
-        changes = without_masks(command.changes, reading.candidate.manifest)
+        if command.changes is None:
+            changes = parsed_changes(self._system.values.news(command.key))
+            if not changes:
+                return _unchanged(record, _AS_IT_IS)
+        else:
+            changes = without_masks(command.changes, reading.candidate.manifest)
         found = self._findings(reading, reading.candidate, changes)
         texts = {} if has_errors(found) else _texts(changes)
         reading = replace(reading, changes=texts)
@@ -71,7 +79,7 @@ class Configuring:
         if failed or (serves and refused is not None):
             registry = self._system.registry
             as_before(record, refused, pending=self._pending, registry=registry)
-        return outcome or _unchanged(record, "has that configuration already")
+        return outcome or _unchanged(record, _AS_IT_IS)
 
     def _findings(
         self, reading: Reading, candidate: Candidate, changes: Mapping[str, Any]

@@ -177,9 +177,16 @@ class Control:
         """Overrides values of a plugin's configuration (None takes an override out), and waits
         until they are in force, or refused; a mask leaves its secret as it is. Raises
         PluginNotFound."""
-        record = self._record(name)
+        key = self._record(name).key
+        return self._configure(Configure(key=key, changes=changes, trigger=trigger))
+
+    def catch_up(self, name: str, *, trigger: str = "config") -> Outcome:
+        """Takes what another instance has set of a plugin's configuration. Raises
+        PluginNotFound."""
+        return self._configure(Configure(key=self._record(name).key, changes=None, trigger=trigger))
+
+    def _configure(self, command: Configure) -> Outcome:
         self.step_aside()
-        command = Configure(key=record.key, changes=changes, trigger=trigger)
         outcome: Outcome = self._queue.put(command).result()
         return outcome
 

@@ -105,10 +105,11 @@ class Restore:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Configure:
-    """What overrides the configuration of a plugin is to change; None takes an override out."""
+    """What overrides the configuration of a plugin is to change; None takes an override out.
+    Without `changes` it is what another instance has changed."""
 
     key: str
-    changes: Mapping[str, Any]
+    changes: Mapping[str, Any] | None
     trigger: str = "config"
 
 

@@ -55,6 +55,7 @@ class RunTimeValues:
     def __init__(self) -> None:
         self._kept: KeptValues = InMemory()
         self._overrides: dict[str, dict[str, Any]] = {}
+        self._news: dict[str, Mapping[str, str | None]] = {}
         self._lock = threading.Lock()
 
     def keep_in(self, kept: KeptValues) -> None:
@@ -90,7 +91,9 @@ class RunTimeValues:
             return {}
         texts = {key: json.dumps(json.loads(text)) for key, text in kept.items()}
         changed = {key: text for key, text in texts.items() if known.get(key) != text}
-        return {**changed, **dict.fromkeys(known.keys() - kept.keys())}
+        news = {**changed, **dict.fromkeys(known.keys() - kept.keys())}
+        self._news[plugin] = news
+        return news
 
     def as_kept(self, plugin: str, keys: Iterable[str]) -> Changes:
         """What puts these overrides back to what they are now."""
@@ -107,12 +110,19 @@ class RunTimeValues:
         if not changed:
             return
         with self._lock:
-            self._kept.put(changed)
+            self._kept.put({p: self._to_be_kept(p, one) for p, one in changed.items()})
             for plugin, one in changed.items():
                 known = self._overrides.get(plugin)
                 if known is not None and one.config:
                     left = {key: value for key, value in known.items() if key not in one.config}
                     self._overrides[plugin] = {**left, **parsed(one.config)}
+
+    def _to_be_kept(self, plugin: str, changes: Changes) -> Changes:
+        """Without what was read as another instance's: it is kept, and what that instance has
+        set since must not be written over."""
+        news = self._news.pop(plugin, {})
+        own = {k: v for k, v in changes.config.items() if k not in news or news[k] != v}
+        return Changes(config=own, data=changes.data)
 
 
 def parsed_changes(texts: Mapping[str, str | None]) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def create_web_app(
         PluginApi(control=control, instances=instances),
         instances,
         HistoryApi(control=control),
-        ConfigurationApi(control=control),
+        ConfigurationApi(control=control, instances=instances),
         SettingsApi(control=control),
         AdminApi(control=control),
         ManagementApi(control=control),

@@ -10,14 +10,16 @@ from flask import Blueprint, Response, jsonify
 from devserver.core.outcome import Outcome
 from devserver.web.api import Answer, status_of
 from devserver.web.inputs import get_record, json_object, named_plugin
+from devserver.web.instances import InstancesApi
 from devserver.web.ports import Control
 
 
 class ConfigurationApi:
     """The views of /plugins/config, and of /api/plugins/NAME/config, which tells more."""
 
-    def __init__(self, *, control: Control) -> None:
+    def __init__(self, *, control: Control, instances: InstancesApi) -> None:
         self._control = control
+        self._instances = instances
 
     def blueprint(self) -> Blueprint:
         blueprint = Blueprint("configuration", __name__)
@@ -37,7 +39,7 @@ class ConfigurationApi:
         """Overrides the values in the body, and takes those out that are null; what cannot be in
         force changes nothing: 422 refused, 409 rolled back."""
         record = named_plugin(self._control)
-        outcome = self._control.configure(record.name, json_object(announced=False))
+        outcome = self._configured(record.name)
         if not outcome.success:
             return _stamped(_failure(outcome)), status_of(outcome)
         message = "Configuration updated and plugin reloaded"
@@ -55,8 +57,12 @@ class ConfigurationApi:
     def configure(self, name: str) -> Answer:
         """As PUT /plugins/config, but the answer is the outcome."""
         record = get_record(self._control, name)
-        outcome = self._control.configure(record.name, json_object(announced=False))
+        outcome = self._configured(record.name)
         return jsonify(outcome.to_json()), status_of(outcome)
+
+    def _configured(self, name: str) -> Outcome:
+        outcome = self._control.configure(name, json_object(announced=False))
+        return self._instances.tell_configured(outcome)
 
 
 def _failure(outcome: Outcome) -> dict[str, Any]:

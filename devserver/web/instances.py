@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 from flask import Blueprint, Response, jsonify, request
 
-from devserver.core.errors import DevServerError
+from devserver.core.errors import DatabaseUnavailable, DevServerError
 from devserver.core.outcome import OTHERS_FOLLOW_LATER, Outcome
 from devserver.web.errors import BadInput
 from devserver.web.inputs import flag, whole_number
 
 _POLICIES = ("halt", "continue")
+_TAKEN = "the other instances take it too: `sysctl instances` shows how far they are"
+_NOT_TOLD = "the other instances take it at their next reload: the database is away"
 _TIMEOUT = 300
 """Seconds that a word is waited for unless the client says otherwise."""
 
@@ -47,6 +50,10 @@ class Group(Protocol):
         may have `force` and `install_requirements`."""
         ...
 
+    def tell_configured(self, plugin: str) -> None:
+        """Has all instances take what this one has set. Raises DatabaseUnavailable."""
+        ...
+
     def shown(self) -> dict[str, Any]:
         """`{shared, self, revision, instances: [...]}`. Raises DatabaseUnavailable."""
         ...
@@ -73,6 +80,16 @@ class InstancesApi:
         """What is to be told of a word to this instance alone: that it is kept for all."""
         later = self._group is not None and outcome.kept
         return (*outcome.notes, OTHERS_FOLLOW_LATER) if later else outcome.notes
+
+    def tell_configured(self, outcome: Outcome) -> Outcome:
+        """Has the other instances take what was set on this one; the outcome says so."""
+        if self._group is None or not outcome.success:
+            return outcome
+        try:
+            self._group.tell_configured(outcome.plugin)
+        except DatabaseUnavailable:
+            return replace(outcome, notes=(*outcome.notes, _NOT_TOLD))
+        return replace(outcome, notes=(*outcome.notes, _TAKEN))
 
     def ask(self, plugin: str, action: str) -> tuple[Response, int]:
         """Has every instance `enable`, `disable` or `reload` a plugin, or EVERY, this one first:

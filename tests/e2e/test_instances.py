@@ -77,6 +77,12 @@ def test_four_servers_converge(start: Start) -> None:
     assert [row["revision"] for row in document["instances"]] == [3] * 4
     assert sorted(row["pid"] for row in document["instances"]) == everybody
 
+    shown = sysctl(group[1].folder, "plugins", "config", "users", "set", "limit", "7")
+    assert (shown.returncode, "take it too" in shown.stdout) == (0, True)
+    path = "/plugins/config?plugin=users"
+    for server in group:
+        wait_for(lambda s=server: fetch(s.url, path)["config"] == {"limit": 7}, "the value")
+
 
 def _all_show(server: Server, plugin: str, generation: int) -> bool:
     rows = fetch(server.url, "/api/instances")["instances"]

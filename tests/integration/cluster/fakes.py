@@ -52,6 +52,9 @@ class FakeControl:
         names = sorted(r.name for r in self.registry.view.plugins.values())
         return [self.reload(n, force=force, backup_state=backup_state) for n in names]
 
+    def catch_up(self, name: str, *, trigger: str = "config") -> Outcome:
+        return self._call("catch_up", name, False)
+
     def _call(self, deed: str, name: str, force: bool) -> Outcome:
         self.calls.append((deed, name, force))
         if self.registry.view.find(name) is None:

@@ -174,3 +174,16 @@ def test_a_word_that_kills_whoever_tries_it_does_not_go_through_the_group(start:
     assert group[1].group.ask("orders", "reload")["success"]
     for one in held:
         one.go_on.set()
+
+
+def test_what_was_set_on_one_is_taken_by_all_whatever_becomes_of_it_elsewhere(
+    start: Start,
+) -> None:
+    group = start(3)
+    group[1].control.on_call = fails()
+    group[0].group.tell_configured("users")
+    wait_for(lambda: not group[0].group.look(1)["missing"], "the end of the word")
+    assert [i.control.calls for i in group] == [[("catch_up", "users", False)]] * 3
+    report = group[0].group.look(1)
+    assert ids(report["failed"]) == [group[1].id]
+    assert ids(report["converged"]) == [group[0].id, group[2].id]

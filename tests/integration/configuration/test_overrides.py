@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from devserver.core.errors import ConfigurationRefused, DatabaseUnavailable, PluginNotFound
 from devserver.core.outcome import Outcome, Result
 from devserver.core.values import Changes
+from devserver.runtime.values import InMemory, RunTimeValues
 from tests.integration.configuration.plugins import SCHEMA, configured, manifest, taking
 from tests.integration.lab import Lab, wait_for
 
@@ -330,3 +332,42 @@ def test_where_each_value_comes_from(users: Lab) -> None:
         "api_key": ("***", "run time", None, None),
         "verbose": (None, None, None, None),
     }
+
+
+# -- instances that share a database ---------------------------------------------------------------
+
+
+def test_what_another_instance_set_is_taken(users: Lab, tmp_path: Path) -> None:
+    other = Lab(tmp_path / "other")
+    database = users.path("/instance/devserver.sqlite")
+    other.write("/config/main.yaml", f"database: {{url: 'sqlite:///{database}'}}\n")
+    other.write("users", taking())
+    other.write("users/manifest.json", manifest())
+    other.start()
+    try:
+        for value, seen in ((7, 7), (None, 5)):
+            configure(users, interval=value)
+            outcome = other.running.control.catch_up("users", trigger="group")
+            assert (outcome.deed, outcome.success) == ("reconfigured", True)
+            assert other.json("/users/config")["interval"] == seen
+            again = other.running.control.catch_up("users")
+            assert again.result is Result.UNCHANGED
+        assert other.json("/users/seen")["seen"] == [[5, 7, 7], [7, 5, 5]]
+    finally:
+        other.stop()
+
+
+def test_what_was_read_of_another_instance_is_not_written_over_what_that_sets_next() -> None:
+    kept = InMemory()
+    one, other = RunTimeValues(), RunTimeValues()
+    one.keep_in(kept)
+    other.keep_in(kept)
+    assert other.overrides("users") == {}
+    one.put([("users", Changes(config={"interval": "7"}))])
+    news = other.news("users")
+    one.put([("users", Changes(config={"interval": "8"}))])
+    other.put([("users", Changes(config=news))])
+    assert other.overrides("users") == {"interval": 7}
+    assert kept.overrides("users") == {"interval": "8"}
+    other.put([("users", Changes(config={"interval": "7"}))])
+    assert kept.overrides("users") == {"interval": "7"}

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from web_fakes import FakeControl, record
+from web_fakes import FakeControl, outcome, record
 
 from devserver.core.errors import DatabaseUnavailable
+from devserver.core.outcome import Result
 from devserver.web.app import create_web_app
 from devserver.web.gatekeeper import GateSettings
 
@@ -38,6 +39,11 @@ class FakeGroup:
             raise self.failure
         self.asked.append((plugin, action, policy, options, timeout))
         return {"success": self.success, "converged": [], "failed": [], "missing": []}
+
+    def tell_configured(self, plugin: str) -> None:
+        if self.failure is not None:
+            raise self.failure
+        self.asked.append((plugin, "configure"))
 
     def shown(self) -> dict[str, Any]:
         return SHOWN
@@ -141,3 +147,34 @@ def test_all_plugins_are_reloaded_everywhere(client: FlaskClient, group: FakeGro
     answer = client.post("/api/plugins/reload?all_instances=true&backup_state=true")
     assert answer.status_code == 200
     assert group.asked == [("*", "reload", "halt", {"backup_state": True}, 300)]
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/plugins/my-users/config", "/plugins/config?plugin=my_users"]
+)
+def test_what_is_set_here_is_taken_by_the_others(
+    client: FlaskClient, group: FakeGroup, path: str
+) -> None:
+    assert client.put(path, json={"limit": 7}).status_code == 200
+    assert group.asked == [("my_users", "configure")]
+
+
+def test_what_is_refused_here_is_told_to_nobody(
+    client: FlaskClient, group: FakeGroup, control: FakeControl
+) -> None:
+    control.on_reload = lambda name: outcome(name, Result.REJECTED, error="no")
+    assert client.put("/api/plugins/my_users/config", json={"limit": 7}).status_code == 422
+    assert group.asked == []
+
+
+@pytest.mark.parametrize(
+    ("failure", "said"),
+    [(None, "take it too"), (DatabaseUnavailable("away"), "at their next reload")],
+)
+def test_the_answer_says_what_the_others_do(
+    client: FlaskClient, group: FakeGroup, failure: Exception | None, said: str
+) -> None:
+    group.failure = failure
+    answer = client.put("/api/plugins/my_users/config", json={"limit": 7})
+    assert answer.status_code == 200
+    assert said in answer.get_json()["notes"][-1]
