@@ -71,8 +71,11 @@ def build_reloader(
     )
 
     def settings_saved() -> None:
+        before = settings()
         on_settings()
         lazy.apply()
+        if settings() != before and settings().reloads_automatically:
+            pending.under_other_settings(settings())
 
     return Reloader(
         project=project,

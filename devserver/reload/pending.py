@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 
 from devserver.core.graph import DependencyGraph
 from devserver.core.names import normalise
-from devserver.core.outcome import Outcome
+from devserver.core.outcome import Outcome, Result
+from devserver.core.settings import Settings
 from devserver.reload.catalog import Reading, dependencies_of
 
 _OUT_OF_TIME = frozenset({"RUN002", "RUN013"})
+_LIMITED = _OUT_OF_TIME | {"RUN014"}
 _NOT_INSTALLED = frozenset({"IMP001", "DEP007"})
 
 
@@ -37,6 +39,14 @@ class Refused:
         """True when a module or a hook did not end."""
         found = () if self.outcome is None else self.outcome.diagnostics
         return any(d.code in _OUT_OF_TIME for d in found)
+
+    def hangs_on(self, settings: Settings) -> bool:
+        """True when other settings than it was tried with may let it pass: it met a limit, or a
+        validation that is off now."""
+        if self.outcome is None:
+            return False
+        met_a_limit = any(d.code in _LIMITED for d in self.outcome.diagnostics)
+        return met_a_limit or (self.outcome.result is Result.REJECTED and not settings.validates)
 
     @property
     def misses_a_module(self) -> bool:
@@ -119,6 +129,12 @@ class Pending:
         if key in self._refused:
             now = time.monotonic()
             self._refused[key] = replace(self._refused[key], retry_at=now, attempts=0)
+
+    def under_other_settings(self, settings: Settings) -> None:
+        """Settings have changed: what hangs on them is tried as if it were new."""
+        for key, refused in tuple(self._refused.items()):
+            if refused.hangs_on(settings):
+                self.try_anew(key)
 
     def missing_modules(self) -> list[str]:
         """Those that were refused for a module which is not installed."""

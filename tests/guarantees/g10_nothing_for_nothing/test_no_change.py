@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from devserver.core.outcome import Result
 from devserver.reload.notify import NAME
 from tests.integration.lab import Lab, plugin, wait_for
@@ -122,6 +124,38 @@ def test_content_that_failed_in_a_hook_is_tried_again_and_told_once(lab: Lab) ->
     (outcome,) = lab.running.journal.outcomes()
     assert outcome.success
     assert "attempt 3 of 3" in outcome.notes
+
+
+SLOW = """
+def initialize(self):
+    threading.Event().wait(0.4)
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "code", "after"),
+    [
+        ("timeout: 0.2", "RUN002", "timeout: 20"),
+        ("validation: true", "CFG003", "validation: false"),
+    ],
+)
+def test_what_the_settings_refused_is_tried_again_under_others(
+    lab: Lab, before: str, code: str, after: str
+) -> None:
+    once = "safety:\n  max_reload_attempts: 1\nreload:\n  "
+    lab.settings(once + before)
+    lab.write("users", plugin("users"))
+    lab.write("users/manifest.json", '{"configuration": {"size": {"type": "integer"}}}')
+    lab.start()
+    slow = plugin("users", 2, top="import threading", body=SLOW)
+    size = "many" if code == "CFG003" else "3"
+    outcome = lab.save(("users", slow), ("/config/plugins.yaml", f"users: {{size: {size}}}"))
+    assert outcome is not None
+    assert [d.code for d in outcome.diagnostics if d.is_error] == [code]
+    lab.settings(once + after)
+    lab.running.changed(lab.path("/config/hot-loading.yaml"))
+    wait_for(lambda: lab.running.control.pending() == [], "another try")
+    assert lab.json("/users/version")["version"] == 2
 
 
 def test_what_validation_refused_is_not_retried(lab: Lab) -> None:
