@@ -18,6 +18,8 @@ from devserver.validation.override_check import override_finding
 from devserver.validation.project_config import ConfigText, Layer
 from devserver.validation.secrets import is_named_like_a_secret, masked
 
+_WHERE = "write its path from the project's folder, without `..`"
+
 
 def configuration_findings(candidate: Candidate, world: World) -> Iterator[Diagnostic]:
     """Values against their declaration, keys that nobody declares, secrets in the open, and keys
@@ -161,8 +163,24 @@ def _elsewhere(candidate: Candidate) -> Iterator[Diagnostic]:
                 f"{path!r} in {field} is no file of the project",
                 file=candidate.manifest_file,
                 span=value_span(content, field, index),
-                hint="write its path from the project's folder, without `..`",
+                hint=_WHERE,
             )
+    for analysis in candidate.modules.values():
+        for cls in analysis.classes:
+            stated = cls.attribute(field)
+            if stated is None:
+                continue
+            paths = stated.value if isinstance(stated.value, list) else [None]
+            if any(not isinstance(p, str) or project_path(p) is None for p in paths):
+                message = f"{field} of {cls.name} is no list of files of the project, written out"
+                yield warning(
+                    candidate,
+                    "CFG010",
+                    message,
+                    file=analysis.file,
+                    span=stated.span,
+                    hint=f'such as ["schemas/{candidate.name}.json"]: {_WHERE}',
+                )
 
 
 def _asked(candidate: Candidate, layers: list[Layer], world: World) -> Iterator[Diagnostic]:
