@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
+from urllib.parse import quote
 
 from devserver.core.manifest import ConfigOption, Manifest, Misfit, misfit_of
 
@@ -87,15 +89,24 @@ def masked(text: str, secrets: Collection[str]) -> str:
 def secret_texts(
     config: Mapping[str, Any], manifest: Manifest, *, shortest: int = _TELLING
 ) -> frozenset[str]:
-    """The secret values of a configuration, as texts; those of fewer characters than `shortest`
-    cannot be told from other parts of a text."""
+    """The secret values of a configuration, as texts, also as they are written in source, in
+    JSON and in addresses; those of fewer characters than `shortest` cannot be told from other
+    parts of a text."""
     found: set[str] = set()
     for key, value in config.items():
         if is_secret(str(key), manifest):
             found.update(_texts(value))
         else:
             found.update(_nested(value))
-    return frozenset(text for text in found if len(text) >= shortest)
+    return frozenset(form for text in found if len(text) >= shortest for form in _forms(text))
+
+
+def _forms(text: str) -> Iterator[str]:
+    yield text
+    yield repr(text)[1:-1]
+    yield json.dumps(text)[1:-1]
+    yield json.dumps(text, ensure_ascii=False)[1:-1]
+    yield quote(text, safe="", errors="replace")
 
 
 def _nested(value: Any) -> Iterator[str]:
