@@ -191,5 +191,6 @@ def _change_offline(
     else:
         print_frames(found, to=sys.stderr)
         if not failed:
-            print(f"{name}: the configuration of {', '.join(sorted(changes))} is kept")
+            deed = "is kept" if any(v is not None for v in changes.values()) else "is taken back"
+            print(f"{name}: the configuration of {', '.join(sorted(changes))} {deed}")
     return ExitCode.REFUSED if failed else ExitCode.OK

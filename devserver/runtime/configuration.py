@@ -57,7 +57,7 @@ class Configuration:
         self._project = project
         self._plugins = _File()
         self._environments = _File()
-        self.environment = os.environ.get("SYSCTL_ENV", "development")
+        self.environment = os.environ.get("SYSCTL_ENV") or "development"
 
     def read(self) -> tuple[Diagnostic, ...]:
         """Reads the project's files anew; an invalid one keeps its former content and is told."""

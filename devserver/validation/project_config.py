@@ -51,7 +51,7 @@ class ProjectConfigs:
 
     def layers(self, source: PluginSource) -> Iterator[Layer]:
         """Everything that configures a plugin, lowest first, all environments included."""
-        environment = os.environ.get("SYSCTL_ENV", "development")
+        environment = os.environ.get("SYSCTL_ENV") or "development"
         if not source.single_file:
             for relative, file in source.files.items():
                 if relative.startswith("config/") and relative.endswith(".yaml"):

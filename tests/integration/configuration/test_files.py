@@ -48,6 +48,19 @@ def test_layers_stand_in_their_order(lab: Lab, monkeypatch: pytest.MonkeyPatch) 
     assert lab.json("/users/config") == dict(zip("abcdef", (1, 2, 3, 4, 5, 6), strict=True))
 
 
+def test_an_empty_environment_is_the_default_one(
+    shop: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SYSCTL_ENV", "")
+    text = "development: {plugins: {users: {interval: %s}}}\n"
+    shop.write("/config/environments.yaml", text % 7)
+    shop.start()
+    assert shop.json("/users/config")["interval"] == 7
+    outcome = shop.save(("/config/environments.yaml", text % "many"))
+    assert outcome is not None
+    assert outcome.result is Result.REJECTED
+
+
 def lines(keys: str, value: int, indent: str = "") -> str:
     return "".join(f"{indent}{key}: {value}\n" for key in keys)
 
@@ -194,9 +207,9 @@ def test_a_hook_that_fails_keeps_the_old_configuration(taker: Lab, more: str) ->
 
 
 def test_a_hook_that_hangs_is_given_up(taker: Lab) -> None:
+    taker.save(("users", taking(version=2, more="while True: pass")))
     taker.settings("reload: {timeout: 0.3}\nsafety: {max_reload_attempts: 1}")
     taker.running.changed(taker.path("/config/hot-loading.yaml"))
-    taker.save(("users", taking(version=2, more="while True: pass")))
     outcome = taker.save((PLUGINS, "users: {interval: 7}\n"))
     assert outcome is not None
     assert "did not finish within" in str(outcome.error)

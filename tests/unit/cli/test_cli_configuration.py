@@ -156,7 +156,8 @@ def test_files_and_what_was_kept_are_shown(offline: Path, sysctl: Sysctl) -> Non
     assert (code, out) == (0, "users: the configuration of key, size is kept\n")
     assert "no dev server is running" in err
     assert values(sysctl) == {"size": (5, "run time"), "key": ("***", "run time")}
-    assert sysctl("plugins", "config", "users", "unset", "size")[0] == 0
+    code, out, _ = sysctl("plugins", "config", "users", "unset", "size")
+    assert (code, out) == (0, "users: the configuration of size is taken back\n")
     assert values(sysctl) == {"size": (3, "project"), "key": ("***", "run time")}
 
 
