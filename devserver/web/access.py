@@ -7,7 +7,7 @@ import hmac
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
-from werkzeug.http import parse_cookie
+from werkzeug.sansio.http import parse_cookie  # takes any bytes: other servers of a host set them
 from werkzeug.wrappers import Response
 
 from devserver.core.errors import PermissionDenied
@@ -122,7 +122,8 @@ class Access:
         return f"devserver_token_{self._port or environ.get('SERVER_PORT', 0)}"
 
     def _cookie(self, environ: WSGIEnvironment) -> str:
-        return parse_cookie(environ).get(self._cookie_name(environ)) or ""
+        known = parse_cookie(environ.get("HTTP_COOKIE"))
+        return known.get(self._cookie_name(environ)) or ""
 
 
 def _bearer(environ: WSGIEnvironment) -> str:

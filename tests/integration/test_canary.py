@@ -152,6 +152,14 @@ def test_a_client_stays_with_the_version_that_answered_it_first(shop: Lab) -> No
         assert seen == {version}
 
 
+def test_cookies_of_others_are_of_no_interest_to_a_sticky_one(shop: Lab) -> None:
+    shop.save(("users", plugin("users", 2, routes=FINE)))
+    canary(shop, 100, sticky=True)
+    for cookie in ("other=\xff", "canary-users=\xff", "canary-users=2-0.old", "=;;a"):
+        answer = shop.get("/users/version", headers={"Cookie": cookie})
+        assert (answer.status_code, answer.json["version"]) == (200, 2)
+
+
 def test_newer_content_that_goes_live_ends_it(shop: Lab) -> None:
     shop.save(("users", plugin("users", 2, routes=FINE)))
     canary(shop, 100)
