@@ -170,7 +170,7 @@ class LazyLoading:
                 del self._coming[key]
 
     def load(self, command: FirstUse, arrived: float) -> Outcome | None:
-        """Loads a plugin, what it needs first; None when that has been done.
+        """Loads a plugin, what it needs first; None when that has been done, or it is gone.
 
         Raises Superseded when it made way for what waits.
         """
@@ -196,9 +196,12 @@ class LazyLoading:
         finally:
             self._loading -= readings.keys()
 
-    def _judged(self, key: str, arrived: float) -> Outcome:
+    def _judged(self, key: str, arrived: float) -> Outcome | None:
         before = self._system.registry.view.plugins[key]
         reading = self._catalog.read(key)
+        if reading.candidate is None:
+            self._gone(before)
+            return None
         cause = Cause(trigger="use", arrived=arrived)
         reason = "being loaded for its first use"
         self._recorder.publish(replace(before, status=PluginStatus.LOADING, reason=reason))

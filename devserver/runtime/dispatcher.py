@@ -83,7 +83,9 @@ class Dispatcher:
             flight, share = self._gate.enter_with_share(key, label, environ)
         except PluginUnavailable as error:
             _close(body)
-            now = self._registry.view.find(key) or record
+            now = self._registry.view.find(key)
+            if now is None:  # its first use would have loaded it, had it not been deleted
+                return self._fallback(environ, start_response)
             return self._unavailable(now, error, environ, start_response)
         except UploadFailed as error:
             return _refused(error, environ, start_response)

@@ -85,7 +85,8 @@ def wait_for(fact: Callable[[], Any], what: str = "the fact", timeout: float = 2
 
 
 class Lab:
-    """Files are written at once; `save` tells the host as the watcher would, and waits."""
+    """Files are written at once; `save` tells the host as the watcher would, and waits. Requests
+    keep no cookies between them."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -137,7 +138,8 @@ class Lab:
         self.host = PluginHost(Project(self.root), hot_reload=hot_reload)
         self.host.start()
         system = self.host.system
-        self._client = Client(Dispatcher(system.registry, system.gate, _nothing_there))
+        served = Dispatcher(system.registry, system.gate, _nothing_there)
+        self._client = Client(served, use_cookies=False)
         return self.host
 
     def stop(self) -> None:

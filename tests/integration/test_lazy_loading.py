@@ -197,6 +197,14 @@ def test_one_that_is_broken_at_the_start_is_told_then(lab: Lab) -> None:
     assert lab.get("/users/version").status_code == 503
 
 
+def test_one_that_is_deleted_just_before_its_first_use_is_gone(lazy: Lab) -> None:
+    lazy.path("users/manifest.json").unlink()
+    lazy.path("users").unlink()
+    assert lazy.get("/users/version").status_code == 404
+    assert "users" not in lazy.running.registry.view.plugins
+    assert lazy.running.journal.outcomes("users") == []
+
+
 def test_a_deleted_one_is_gone(lazy: Lab) -> None:
     lazy.path("users/manifest.json").unlink()
     lazy.save(("users", None))

@@ -237,6 +237,7 @@ def test_a_plugin_cannot_open_itself_to_every_page(gated: FlaskClient) -> None:
         {"Cookie": f"devserver_token_81={TOKEN}"},
         {"Cookie": f"other={TOKEN}"},
         {"Cookie": "devserver_token_80"},
+        {"Cookie": "other=\xff"},
         {"X-Forwarded-For": "127.0.0.1"},
     ],
 )
@@ -261,6 +262,7 @@ def test_the_token_is_taken_as_header_or_cookie(gated: FlaskClient) -> None:
         BEARER,
         {"Authorization": f"bearer  {TOKEN}"},
         {"Cookie": f'a="{{}}"; b; devserver_token_80={TOKEN}; c=[1,2]'},
+        {"Cookie": f"other=\xff; devserver_token_80={TOKEN}"},
     ):
         assert gated.get("/api/plugins", headers=headers).status_code == 200
 
