@@ -30,9 +30,9 @@ from devserver.validation.pipeline import Pipeline
 @dataclass(slots=True, kw_only=True)
 class Attempt:
     """How it went. `order` are the keys of all plugins that it covered; `deed` is the word for
-    what was done where it is no reload. `gave_up` is True when a hook was given up for something
-    newer, though it might have ended in time. `staying` are those of `order` whose generation was
-    to stay."""
+    what was done where it is no reload. `gave_up` is True when a hook, or the wait for requests,
+    was given up for something newer, though it might have ended in time. `staying` are those of
+    `order` whose generation was to stay."""
 
     result: Result
     order: tuple[str, ...]
@@ -207,7 +207,7 @@ class Attempts:
             ended=ended,
             watch=watch,
             deed=_deed(plan) if ended.committed else "",
-            gave_up=not ended.committed and self._overtaking.gave_up_hook,
+            gave_up=not ended.committed and self._overtaking.gave_up,
             staying=frozenset(e.key for e in plan.reconfigured),
         )
 

@@ -34,14 +34,16 @@ def waited_too_long(plan: ReloadPlan, limit: float) -> Diagnostic:
     )
 
 
-def still_busy(plan: ReloadPlan, stragglers: Sequence[Flight], limit: float) -> Diagnostic:
-    """Requests in flight outlasted the patience of those that waited behind them."""
+def still_busy(plan: ReloadPlan, stragglers: Sequence[Flight], limit: float | None) -> Diagnostic:
+    """Requests in flight outlasted the patience of those that waited behind them; without a
+    `limit` that was something newer to be done."""
+    behind = "something newer waited" if limit is None else f"others waited {limit:g} s"
     named = "; ".join(f"{f.label} at {f.where()}" for f in stragglers[:5])
     return Diagnostic(
         code="RUN005",
         severity=Severity.ERROR,
         plugin=plan.main,
-        message=f"requests in flight did not end while others waited {limit:g} s: {named}",
+        message=f"requests in flight did not end while {behind}: {named}",
         hint="raise reload.timeout, or let those requests answer sooner",
         traceback="\n".join(f.told() for f in stragglers[:5]),
     )

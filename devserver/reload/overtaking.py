@@ -15,7 +15,8 @@ _PATIENCE = 0.5
 """Seconds that a trial gets in any case: saves without an end do not keep all of them from
 ending, and one that passes has passed long before."""
 
-
+_PATIENCE_WITH_REQUESTS = 2.0
+"""Seconds that requests in flight get in any case, for the same reason."""
 _PATIENCE_WITH_HOOKS = 5.0
 """Seconds that an attempt gets before a hook is given up for something else. Newer content of
 its own need not wait that long."""
@@ -48,21 +49,23 @@ class Overtaking:
     def __init__(self, queue: ReloadQueue) -> None:
         self._queue = queue
         self._sources: tuple[PluginSource, ...] = ()
-        self._begun = 0.0
+        self._begun = self._drain_begun = 0.0
         self._looked_at = -1
         self._others_wait = False
         self.stance = Stance.YIELDING
         self.by_newer = False
         """Whether what is (or was last) being tried has been saved anew."""
-        self.gave_up_hook = False
-        """Whether a hook of it was given up, though it might have ended in time."""
+        self.gave_up = False
+        """Whether a hook of it, or the wait for requests in flight, was given up, though it might
+        have ended in time."""
 
     def begin(self, sources: Sequence[PluginSource]) -> None:
         """This content is tried from now on."""
         self._sources = tuple(sources)
         self._begun = time.monotonic()
         self._looked_at = -1
-        self.by_newer = self._others_wait = self.gave_up_hook = False
+        self.by_newer = self._others_wait = self.gave_up = False
+        self._drain_begun = 0.0
 
     def ends_trial(self) -> bool:
         """Whether the trial is to end: something waits, and it had its chance to end by itself."""
@@ -83,8 +86,14 @@ class Overtaking:
                 may = time.monotonic() - self._begun > _PATIENCE_WITH_HOOKS
             case _:
                 may = False
-        self.gave_up_hook = self.by_newer or (self._others_wait and may)
-        return self.gave_up_hook
+        self.gave_up = self.by_newer or (self._others_wait and may)
+        return self.gave_up
+
+    def ends_drain(self) -> bool:
+        """Whether the wait for requests in flight, which touches nothing, is to be given up; asked
+        from its beginning on."""
+        self._drain_begun = self._drain_begun or time.monotonic()
+        return time.monotonic() - self._drain_begun > _PATIENCE_WITH_REQUESTS and self.ends_hook()
 
     def _look(self) -> None:
         if self._queue.changes == self._looked_at:

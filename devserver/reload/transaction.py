@@ -196,11 +196,11 @@ class Transaction:
             held,
             drain_timeout=self._settings.reload.drain_timeout,
             wait_limit=self._settings.reload.timeout,
+            gives_up=self._overtaking.ends_drain,
         )
         if gave_up:
-            raise TransactionFailed(
-                (still_busy(self._plan, stragglers, self._settings.reload.timeout),), retry=True
-            )
+            limit = None if self._overtaking.gave_up else self._settings.reload.timeout
+            raise TransactionFailed((still_busy(self._plan, stragglers, limit),), retry=True)
         self._progress.notes += [f"let go while still running: {f.told()}" for f in stragglers]
 
     def _take_snapshot(self) -> None:

@@ -301,13 +301,18 @@ def hold_all(generations: list[Generation]) -> Hold:
 
 
 def wait_drained(
-    hold: Hold, generations: list[Generation], *, drain_timeout: float, wait_limit: float
+    hold: Hold,
+    generations: list[Generation],
+    *,
+    drain_timeout: float,
+    wait_limit: float,
+    gives_up: Callable[[], bool] = lambda: False,
 ) -> tuple[list[Flight], bool]:
     """Waits until no work is inside the generations.
 
     Gives the stragglers that were left after `drain_timeout` seconds, and whether the wait was
-    given up because somebody has been waiting for `wait_limit` seconds. Work that a developer
-    looks at in a debugger is a straggler at once: a prompt may stay open for ever.
+    given up because somebody has been waiting for `wait_limit` seconds or `gives_up` said so. Work
+    that a developer looks at in a debugger is a straggler at once: a prompt may stay open for ever.
     """
     deadline = time.monotonic() + drain_timeout
     with hold.condition:
@@ -316,7 +321,7 @@ def wait_drained(
             now = time.monotonic()
             if all(f.at_prompt() for f in inside) or now >= deadline:
                 return inside, False
-            if hold.oldest_wait(now) >= wait_limit:
+            if hold.oldest_wait(now) >= wait_limit or gives_up():
                 return inside, True
             hold.condition.wait(min(deadline - now, 0.25))
 

@@ -175,3 +175,40 @@ def test_no_save_waits_for_another_attempt_at_a_hook_that_hangs(
     assert soon(lambda: three.save((name, plugin(name, 2, top=top)))).success
     assert version(three, name) == 2
     assert soon(lambda: three.save(("users", plugin("users", 3)))).success
+
+
+LONG = """
+@router.get("/long")
+def long():
+    (pathlib.Path({root!r}) / "inside").touch()
+    while not (pathlib.Path({root!r}) / "gate").exists():
+        time.sleep(0.01)
+    return {{"version": VERSION}}
+"""
+
+
+def test_no_save_waits_for_a_request_that_goes_on(
+    three: Lab, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("devserver.reload.overtaking._PATIENCE_WITH_REQUESTS", 0.1)
+    monkeypatch.setattr("devserver.reload.overtaking._PATIENCE_WITH_HOOKS", 0.2)
+    routes = LONG.format(root=str(three.root))
+
+    def users(version: int) -> str:
+        return plugin("users", version, top="import pathlib, time", routes=routes)
+
+    three.save(("users", users(2)))
+    asked = pool.submit(three.get, "/users/long")
+    wait_for((three.root / "inside").exists, "the request")
+    three.write("users", users(3))
+    first = pool.submit(three.running.changed, three.path("users"))
+    wait_for(lambda: three.generation("users").hold is not None, "the wait for it")
+    assert soon(lambda: three.save(("clock", plugin("clock", 2)))).success
+    assert version(three, "clock") == 2
+    three.write("users", users(4))
+    second = pool.submit(three.running.changed, three.path("users"))
+    (three.root / "gate").touch()
+    assert asked.result(FOREVER / 4).json == {"version": 2}
+    assert second.result(FOREVER / 4).success
+    assert version(three, "users") == 4
+    assert first.done()
