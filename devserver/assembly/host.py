@@ -25,6 +25,7 @@ from devserver.reload.catalog import Catalog
 from devserver.reload.configurations import Configurations
 from devserver.reload.control import Control
 from devserver.reload.disposal import Disposer
+from devserver.reload.followers import Followers
 from devserver.reload.health_watch import HealthWatch
 from devserver.reload.held import Held
 from devserver.reload.journal import Journal
@@ -39,6 +40,7 @@ from devserver.reload.probe import HealthProbe
 from devserver.reload.queue import FilesChanged, LoadAll, ReloadQueue
 from devserver.reload.recorder import Recorder
 from devserver.reload.rollbacks import Rollbacks
+from devserver.reload.settings_in_force import SettingsInForce
 from devserver.reload.standing import StandingRoutes
 from devserver.reload.trial_forkserver import ForkServerTrial
 from devserver.runtime.gate import hold_all, release, wait_drained
@@ -47,7 +49,6 @@ from devserver.runtime.hooks import HookRunner
 from devserver.runtime.host_settings import read_host_settings
 from devserver.runtime.loop_watch import LoopWatch
 from devserver.runtime.project import Project
-from devserver.runtime.settings_file import read_settings
 from devserver.runtime.shown_source import forget_source
 from devserver.runtime.stall import Stall
 from devserver.runtime.system import PluginSystem
@@ -69,22 +70,23 @@ class PluginHost:
     ) -> None:
         self.project = project
         self._variant = variant or Variant()
-        found, self.settings_diagnostics = self._read_settings()
-        self._settings = found or Settings()
         self.instance = str(uuid.uuid4())
         self.journal = Journal(instance=self.instance)
+        self._in_force = SettingsInForce(
+            project.root, journal=self.journal, variant=self._variant.settings
+        )
         self.system = PluginSystem(project)
-        self.system.bus.calls.time_limit = lambda: self._settings.reload.timeout
+        self.system.bus.calls.time_limit = lambda: self.settings.reload.timeout
         self.registry = self.system.registry
         self.queue = ReloadQueue()
         self._disposer = Disposer(self.system, when_idle=self._flush)
-        StandingRoutes(self.registry, self._disposer, settings=lambda: self._settings)
+        StandingRoutes(self.registry, self._disposer, settings=lambda: self.settings)
         overtaking = Overtaking(self.queue)
         self._hooks = HookRunner(self.system.loop, gives_up=overtaking.ends_hook)
         self._trial = ForkServerTrial(
             cache=project.cache,
             code=self.system.code,
-            memory_mb=lambda: self._settings.safety.trial_memory_mb,
+            memory_mb=lambda: self.settings.safety.trial_memory_mb,
         )
         analyser = Analyser(project.cache, deferred=True, keep_code=self.system.code.put)
         self._catalog = Catalog(project, analyser)
@@ -106,7 +108,7 @@ class PluginHost:
             journal=self.journal,
             instance=self.instance,
             recorder=self._recorder,
-            development=lambda: self._settings.development_mode,
+            development=lambda: self.settings.development_mode,
             database=self._variant.database,
             unspoken=self._variant.unspoken,
         )
@@ -120,12 +122,13 @@ class PluginHost:
             queue=self.queue,
             let_go=self._let_go,
             passed=self._probation_passed,
-            timeout=lambda: self._settings.reload.timeout,
+            timeout=lambda: self.settings.reload.timeout,
         )
         self._dependencies = MissingDependencies(
-            settings=lambda: self._settings,
+            settings=lambda: self.settings,
             tell=lambda level, message, hint: self._recorder.notice(level, message, hint=hint),
         )
+        followers = Followers()
         self._reloader = build_reloader(
             project,
             system=self.system,
@@ -139,8 +142,9 @@ class PluginHost:
             desired=self._keeping.desired,
             overtaking=overtaking,
             disposer=self._disposer,
-            settings=lambda: self._settings,
-            on_settings=self._settings_changed,
+            followed=followers,
+            settings=lambda: self.settings,
+            on_settings=self._in_force.read,
             on_validators=self._validators_changed,
             on_missing=self._dependencies.missed_by,
         )
@@ -151,7 +155,7 @@ class PluginHost:
         )
         self._loop_watch = LoopWatch(
             self.system.loop,
-            limit=lambda: self._settings.reload.timeout,
+            limit=lambda: self.settings.reload.timeout,
             tell=self._loop_stalled,
         )
         self.leaks = LeakWatch(self.system, tell=self._leaked)
@@ -164,7 +168,8 @@ class PluginHost:
             configurations=Configurations(system=self.system, catalog=self._catalog),
             api=ApiParts(self.system),
             pending=lambda: sorted(self._pending.keys() | self._held.behind()),
-            settings=lambda: self._settings,
+            in_force=self._in_force,
+            followers=followers,
         )
         self.control.rollbacks = Rollbacks(
             project=project,
@@ -178,12 +183,12 @@ class PluginHost:
         self._watching = Watching(
             project,
             off=not hot_reload,
-            settings=lambda: self._settings,
-            control=self.control,
+            settings=lambda: self.settings,
             recorder=self._recorder,
             on_batch=self._batch_seen,
             listed=lambda: self._catalog.listed,
         )
+        self.control.watcher = self._watching
         self._catalog.on_listed = self._watching.apply
         self.outside = Outside(
             control=self.control,
@@ -193,11 +198,12 @@ class PluginHost:
             on_problem=self._watching.tell,
         )
         self.control.outside = self.outside
+        self._in_force.on_change = self._apply_settings
         self.packages = Packages(
             project,
             live=self.control,
             limits=read_host_settings(project.root).packages,
-            settings=lambda: self._settings,
+            settings=lambda: self.settings,
             records=self._keeping.package_records,
             tell=lambda message: self._recorder.notice("warning", message),
             elsewhere=self.outside.find,
@@ -206,7 +212,12 @@ class PluginHost:
     @property
     def settings(self) -> Settings:
         """The settings in force."""
-        return self._settings
+        return self._in_force.current
+
+    @property
+    def settings_diagnostics(self) -> tuple[Diagnostic, ...]:
+        """What is wrong with config/hot-loading.yaml."""
+        return self._in_force.diagnostics
 
     @property
     def watch_mode(self) -> str:
@@ -215,6 +226,7 @@ class PluginHost:
 
     def start(self) -> None:
         """Loads every plugin and begins to watch. Failed plugins are told, not raised."""
+        self.control.logs.attach(self._variant.logged)
         self.system.start()
         self._loop_watch.start()
         self.leaks.start()
@@ -224,7 +236,7 @@ class PluginHost:
         self._reloader.start()
         # The watch begins before anything is read: what is saved meanwhile is not missed.
         self._watching.start()
-        if self._settings.safety.trial_process:
+        if self.settings.safety.trial_process:
             self._trial.warm()
         self.queue.put(LoadAll()).result()
         self._health_watch.start()
@@ -258,11 +270,13 @@ class PluginHost:
         self._hooks.close()
         self._health_watch.stop()
         self._probe.stop()
+        self.control.inspection.close()
         self._loop_watch.stop()
         self.leaks.stop()
         self.journal.wake()
         self.system.stop()
         self._keeping.close(left())
+        self.control.logs.detach()
 
     def _flush(self) -> None:
         """Writes what the caches have learnt; no save waits for it."""
@@ -279,7 +293,7 @@ class PluginHost:
         return outcome
 
     def _let_go(self, period: Period) -> None:
-        self._recorder.let_go(period.gone, period.outcome, self._settings)
+        self._recorder.let_go(period.gone, period.outcome, self.settings)
 
     def _probation_passed(self, period: Period) -> None:
         self._held.proved_good(period.live)
@@ -318,25 +332,9 @@ class PluginHost:
     def _leaked(self, leak: Leak) -> None:
         self._recorder.notice("warning", leak.message, hint=leak.hint, plugin=leak.plugin)
 
-    def _settings_changed(self) -> None:
-        """A valid edit applies at once; an invalid one is told and the old settings stay."""
-        found, diagnostics = self._read_settings()
-        if found == self._settings and diagnostics == self.settings_diagnostics:
-            return
-        self.settings_diagnostics = diagnostics
-        if found is not None:
-            self._settings = found
-            self.outside.apply()
-            self._watching.apply()
-        self.journal.tell(
-            "settings",
-            ok=found is not None,
-            diagnostics=[d.to_json() for d in diagnostics],
-        )
-
-    def _read_settings(self) -> tuple[Settings | None, tuple[Diagnostic, ...]]:
-        found, diagnostics = read_settings(self.project.root)
-        return (None if found is None else self._variant.settings(found)), diagnostics
+    def _apply_settings(self) -> None:
+        self.outside.apply()
+        self._watching.apply()
 
     def _validators_changed(self) -> None:
         self._attempts.pipeline = self._pipeline()

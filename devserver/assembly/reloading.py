@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 
 from devserver.core.settings import Settings
 from devserver.reload.attempt import Attempts
@@ -40,6 +40,7 @@ def build_reloader(
     desired: Desired,
     overtaking: Overtaking,
     disposer: Disposer,
+    followed: Container[str],
     settings: Callable[[], Settings],
     on_settings: Callable[[], None],
     on_validators: Callable[[], None],
@@ -127,5 +128,7 @@ def build_reloader(
         ),
         recorder=recorder,
         settings=settings,
+        followed=followed,
+        on_settings=settings_saved,
         on_missing=on_missing,
     )

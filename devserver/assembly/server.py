@@ -20,6 +20,7 @@ from devserver.assembly.server_file import (
     write_server_file,
 )
 from devserver.assembly.serving import build_web_app, find_group, insist_on_all
+from devserver.assembly.variant import Variant
 from devserver.core.diagnostics import Diagnostic
 from devserver.core.errors import DevServerError
 from devserver.core.settings import Settings
@@ -64,7 +65,7 @@ class DevServer:
         self._server: Any = None
         self._lock = ProjectLock(project)
         self._switch_interval = sys.getswitchinterval()
-        self.plugins = PluginHost(project, hot_reload=hot_reload)
+        self.plugins = PluginHost(project, hot_reload=hot_reload, variant=Variant(logged=("",)))
         self._group = find_group(self.plugins)
         self.registry = self.plugins.registry
         self.journal = self.plugins.journal

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from devserver.cli.commands import Invocation
 from devserver.cli.failures import ExitCode
-from devserver.cli.output import print_document
 
 
 def show_outcome(document: dict[str, Any], invocation: Invocation) -> None:
     """As the terminal of the server shows it, or as the document."""
     if invocation.as_json:
-        print_document(document)
+        invocation.print(document)
         return
     from devserver.cli.outcomes import outcome_of
     from devserver.cli.output import console_for
@@ -21,7 +21,7 @@ def show_outcome(document: dict[str, Any], invocation: Invocation) -> None:
     RichView(console_for()).outcome(outcome_of(document))
 
 
-def exit_code(outcomes: list[dict[str, Any]]) -> ExitCode:
+def exit_code(outcomes: Sequence[dict[str, Any]]) -> ExitCode:
     """The exit code that stands for all of them."""
     results = {outcome["result"] for outcome in outcomes}
     if "rolled_back" in results:

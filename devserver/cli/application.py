@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import click
 
-from devserver.cli.commands import Group, examples
+from devserver.cli.commands import Group, Invocation, examples
 from devserver.cli.failures import ExitCode, report, report_error
 from devserver.cli.program import program_name, version
 from devserver.core.errors import DevServerError
@@ -40,9 +40,11 @@ def _show_version(ctx: click.Context, _option: click.Parameter, value: bool) -> 
     lazy={
         "database": "devserver.cli.database:database",
         "dev": "devserver.cli.dev:dev",
+        "doctor": "devserver.cli.doctor.command:doctor",
         "plugins": "devserver.cli.plugins:plugins",
         "plugin": "devserver.cli.plugins:plugins",
         "instances": "devserver.cli.instances:instances",
+        "start": "devserver.cli.start:start",
     },
     hidden=("plugin",),
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -57,14 +59,18 @@ def _show_version(ctx: click.Context, _option: click.Parameter, value: bool) -> 
     callback=_show_version,
     help="Show the version and exit.",
 )
+@click.option("--dev-mode", is_flag=True, help="With `start`: reload what is saved.")
 @click.pass_context
-def root(ctx: click.Context) -> None:
+def root(ctx: click.Context, *, dev_mode: bool) -> None:
     """A dev server that reloads plugins as you save them.
 
     A call in the form of the kernel's sysctl (-a, -w, a.b.c, a.b=c, ...) runs that program.
     """
+    if dev_mode and ctx.invoked_subcommand != "start":
+        raise click.UsageError("--dev-mode is for `start`", ctx)
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
+    ctx.ensure_object(Invocation).dev_mode = dev_mode
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -6,29 +6,32 @@ import http.client
 import json
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from devserver.cli.failures import ConnectionBroken, RequestFailed, ServerNotRunning
 from devserver.core.errors import DevServerError, PluginNotFound
-from devserver.core.names import problem_with
+from devserver.core.names import EVERY, problem_with
 from devserver.runtime.project import Project
 
 READ_TIMEOUT = 10.0
 """Seconds for an answer that is at hand."""
 WORK_TIMEOUT = 600.0
 """Seconds for an answer that waits for plugin code: hooks, drains, commands."""
+_SILENCE = 60.0
+"""Seconds without a heartbeat after which who is followed counts as gone."""
 _WILDCARDS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What the server said; `document` is the JSON of the body."""
+    """What the server said; `document` is the JSON of the body, None where that is none."""
 
     status: int
     document: Any
+    body: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +60,8 @@ class ServerClient:
     def find(cls, project: Project) -> ServerClient | None:
         """The client of the project's server; None when none runs, also where a file of a
         server that is dead was left behind."""
-        record = _read_record(project)
-        if record is None or not _is_alive(record["pid"]):
+        record = read_record(project)
+        if record is None or not is_alive(record["pid"]):
             return None
         client = cls(
             project,
@@ -83,21 +86,29 @@ class ServerClient:
         named = query.get("plugin", "")
         return self.call("GET", path, query=query, timeout=READ_TIMEOUT, plugin=named).document
 
-    def reload(
-        self, name: str, *, force: bool = False, canary: Mapping[str, str] | None = None
-    ) -> dict[str, Any]:
-        """Reloads a plugin and gives the outcome, whichever it is. `canary` is the query that
-        asks for one."""
-        answer = self.call(
-            "POST",
-            f"{_place(name)}/reload",
-            query={**({"force": "true"} if force else {}), **(canary or {})},
-            accept=frozenset({409, 422}),
-            plugin=name,
-        )
+    def reload(self, name: str, options: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """Reloads a plugin and gives the outcome, whichever it is. `options` are the query, which
+        may ask for a canary."""
+        return self._outcome_of(name, "reload", options or {})
+
+    def restart(self, name: str, options: Mapping[str, str]) -> dict[str, Any]:
+        """Stops a plugin and starts it anew; the outcome, whichever it is."""
+        return self._outcome_of(name, "restart", options)
+
+    def _outcome_of(self, name: str, deed: str, query: Mapping[str, str]) -> dict[str, Any]:
+        path, accept = f"{place_of(name)}/{deed}", frozenset({409, 422})
+        answer = self.call("POST", path, query=query, accept=accept, plugin=name)
         if "result" not in answer.document:
             raise self.failure(answer, name)
         return dict(answer.document)
+
+    def reload_all(self, options: Mapping[str, str]) -> list[dict[str, Any]]:
+        """Reloads all plugins that are not disabled; the outcomes."""
+        path, accept = "/api/plugins/reload", frozenset({409, 422})
+        answer = self.call("POST", path, query=options, accept=accept)
+        if "outcomes" not in answer.document:
+            raise self.failure(answer, "")
+        return list(answer.document["outcomes"])
 
     def switch(
         self, name: str, deed: str, *, force: bool = False, routes: bool = True
@@ -106,7 +117,7 @@ class ServerClient:
         outcome when the plugin could not go live."""
         answer = self.call(
             "POST",
-            f"{_place(name)}/{deed}",
+            f"{place_of(name)}/{deed}",
             query=({"force": "true"} if force else {}) | ({} if routes else {"routes": "false"}),
             accept=frozenset({409, 422}),
             plugin=name,
@@ -118,20 +129,21 @@ class ServerClient:
     def configure(self, name: str, changes: Mapping[str, Any]) -> dict[str, Any]:
         """Overrides values of a plugin's configuration; None takes an override out. The outcome,
         whichever it is."""
-        path, accept = f"{_place(name)}/config", frozenset({409, 422})
+        path, accept = f"{place_of(name)}/config", frozenset({409, 422})
         answer = self.call("PUT", path, body=dict(changes), accept=accept, plugin=name)
         if "result" not in answer.document:
             raise self.failure(answer, name)
         return dict(answer.document)
 
-    def ask_all(self, name: str, action: str, *, policy: str, force: bool) -> dict[str, Any]:
-        """Has every instance `enable`, `disable` or `reload` a plugin; the report
+    def ask_all(
+        self, name: str, action: str, *, policy: str, options: Mapping[str, str]
+    ) -> dict[str, Any]:
+        """Has every instance `enable`, `disable` or `reload` a plugin, or EVERY; the report
         `{success, revision, plugin, action, policy, converged, failed, missing}`."""
         answer = self.call(
             "POST",
-            f"{_place(name)}/{action}",
-            query={"all_instances": "true", "policy": policy}
-            | ({"force": "true"} if force else {}),
+            f"{'/api/plugins' if name == EVERY else place_of(name)}/{action}",
+            query={**options, "all_instances": "true", "policy": policy},
             accept=frozenset({409}),
             plugin=name,
         )
@@ -143,7 +155,7 @@ class ServerClient:
         """Puts an earlier version of a plugin into service; the outcome, with `version` and
         `on_disk`, or `{error, hint, versions}` for a version that is not kept."""
         body = {"write": write} | ({} if to is None else {"to": to})
-        path, accept = f"{_place(name)}/rollback", frozenset({404, 409, 422})
+        path, accept = f"{place_of(name)}/rollback", frozenset({404, 409, 422})
         answer = self.call("POST", path, body=body, accept=accept, plugin=name)
         if "result" not in answer.document and "versions" not in answer.document:
             raise self.failure(answer, name)
@@ -151,7 +163,7 @@ class ServerClient:
 
     def versions(self, name: str) -> list[dict[str, Any]]:
         """The versions of a plugin's source that are kept, the oldest first."""
-        path = f"{_place(name)}/versions"
+        path = f"{place_of(name)}/versions"
         return list(self.call("GET", path, timeout=READ_TIMEOUT, plugin=name).document)
 
     def history(self, plugin: str | None, limit: int) -> list[dict[str, Any]]:
@@ -170,17 +182,24 @@ class ServerClient:
 
     def run_command(self, plugin: str, command: str, arguments: Mapping[str, Any]) -> Any:
         """Runs a plugin's command; the document `{"result": ...}`."""
-        path = f"{_place(plugin)}/commands/{quote(command, safe='')}"
+        path = f"{place_of(plugin)}/commands/{quote(command, safe='')}"
         return self.call("POST", path, body=dict(arguments), plugin=plugin).document
 
     def commands(self, plugin: str) -> list[dict[str, Any]]:
         """What a plugin's commands take: `[{name, help, parameters}]`."""
-        path = f"{_place(plugin)}/commands"
+        path = f"{place_of(plugin)}/commands"
         return list(self.call("GET", path, timeout=READ_TIMEOUT, plugin=plugin).document)
 
+    def metrics(self) -> str:
+        """The figures, in the text format of Prometheus."""
+        answer = self._exchange("GET", "/metrics", None, READ_TIMEOUT)
+        if answer.status != 200:
+            raise self.failure(answer, "")
+        return answer.body.decode("utf-8", "replace")
+
     def of_plugin(self, name: str, what: str) -> dict[str, Any]:
-        """`status`, `info` or `config` of a plugin."""
-        path = f"{_place(name)}/{what}"
+        """`status`, `info`, `config` or `profile` of a plugin."""
+        path = f"{place_of(name)}/{what}"
         return dict(self.call("GET", path, timeout=READ_TIMEOUT, plugin=name).document)
 
     def call(
@@ -216,6 +235,23 @@ class ServerClient:
         )
         return self.call("POST", path, query=query, body=body, accept=accept)
 
+    def stream(self, path: str, *, query: Mapping[str, str], plugin: str) -> Iterator[bytes]:
+        """The lines of an answer that goes on until the server ends it, or has gone."""
+        target = f"{self._path}{path}?{urlencode(query)}"
+        headers = {"Accept": "text/event-stream", "Authorization": f"Bearer {self._token}"}
+        connection = http.client.HTTPConnection(*self._address, timeout=_SILENCE)
+        try:
+            connection.request("POST", target, headers=headers)
+            response = connection.getresponse()
+            if response.status != 200:
+                answer = Answer(status=response.status, document=_parsed(response.read()))
+                raise self.failure(answer, plugin)
+            yield from response
+        except (OSError, http.client.HTTPException):
+            return
+        finally:
+            connection.close()
+
     def _exchange(self, method: str, target: str, body: Any, timeout: float) -> Answer:
         headers = {"Accept": "application/json", "Authorization": f"Bearer {self._token}"}
         payload = None
@@ -239,11 +275,11 @@ class ServerClient:
             ) from None
         except (OSError, http.client.HTTPException):
             if sent:
-                raise ConnectionBroken(self.url) from None
+                raise ConnectionBroken(self.url, to_all="all_instances=true" in target) from None
             raise ServerNotRunning(str(self._project.root)) from None
         finally:
             connection.close()
-        return Answer(status=response.status, document=_parsed(text))
+        return Answer(status=response.status, document=_parsed(text), body=text)
 
     def _answers(self) -> bool:
         try:
@@ -272,14 +308,14 @@ class ServerClient:
         )
 
 
-def _place(plugin: str) -> str:
+def place_of(plugin: str) -> str:
     """Where the API has a plugin. Raises PluginNotFound for what can be no plugin's name."""
     if problem_with(plugin) is not None:
         raise PluginNotFound(plugin)
     return f"/api/plugins/{plugin}"
 
 
-def _read_record(project: Project) -> dict[str, Any] | None:
+def read_record(project: Project) -> dict[str, Any] | None:
     """server.json; None where there is none, or a writer died in the middle of it."""
     try:
         record = json.loads(project.server_file.read_bytes())
@@ -296,7 +332,8 @@ def _read_record(project: Project) -> dict[str, Any] | None:
     return record if all(isinstance(record.get(k), t) for k, t in known.items()) else None
 
 
-def _is_alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Whether a process of that number exists."""
     if pid <= 0:
         return False
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -30,6 +31,18 @@ class Invocation:
 
     as_json: bool = False
     root: Path | None = None
+    dev_mode: bool = False
+    as_lines: bool = False
+    """What the command prints first is followed by more: JSON is one document a line."""
+
+    def print(self, document: Any) -> None:
+        """A document that answers the command, as JSON."""
+        from devserver.cli.output import print_document, print_line
+
+        if self.as_lines:
+            print_line({"id": None, "kind": "answer", "time": time.time(), "payload": document})
+        else:
+            print_document(document)
 
     def project(self) -> Project:
         """The project that is meant. Raises ProjectNotFound."""

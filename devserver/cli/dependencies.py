@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from devserver.cli.output import console_for
 from devserver.cli.text import one_line
 from devserver.core.errors import PluginNotFound
+from devserver.core.graph import order_anyway
 from devserver.core.names import normalise
 
 if TYPE_CHECKING:
@@ -60,22 +61,8 @@ class Dependencies:
 
 def reload_order(graph: Mapping[str, Any]) -> list[str]:
     """All plugins, dependencies first; in a cycle the order is by name."""
-    names = sorted(str(node["name"]) for node in graph["nodes"])
-    needs: dict[str, list[str]] = {}
-    for edge in graph["edges"]:
-        needs.setdefault(str(edge["from"]), []).append(str(edge["to"]))
-    ordered: dict[str, None] = {}
-    entered: set[str] = set()
-    waiting = [(name, False) for name in reversed(names)]
-    while waiting:
-        name, is_ready = waiting.pop()
-        if is_ready:
-            ordered[name] = None
-        elif name not in entered:
-            entered.add(name)
-            waiting.append((name, True))
-            waiting += [(n, False) for n in sorted(needs.get(name, ()), reverse=True)]
-    return [name for name in ordered if name in names]
+    names = [str(node["name"]) for node in graph["nodes"]]
+    return order_anyway(names, [(str(edge["from"]), str(edge["to"])) for edge in graph["edges"]])
 
 
 def _direct(links: Links, name: str) -> list[dict[str, str]]:

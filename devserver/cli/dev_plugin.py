@@ -7,7 +7,14 @@ import click
 from devserver.cli.commands import Group, Invocation, complete_plugin, examples, pass_invocation
 
 
-@click.group(cls=Group, epilog=examples("dev plugin validate users", "dev plugin validate --all"))
+@click.group(
+    cls=Group,
+    lazy={
+        "debug": "devserver.cli.debugging.command:debug_all",
+        "monitor": "devserver.cli.monitor.command:monitor",
+    },
+    epilog=examples("dev plugin validate users", "dev plugin validate --all"),
+)
 def plugin() -> None:
     """Check plugins while developing them."""
 

@@ -45,11 +45,16 @@ class ServerNotRunning(DevServerError):
 class ConnectionBroken(DevServerError):
     """The connection ended after a request had been sent and before its answer came."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, to_all: bool = False) -> None:
+        """`to_all`: all instances that share a database were asked."""
+        program = program_name()
+        here = f"`{program} plugins status` tells whether the server runs"
+        told = f"`{program} plugins list` what it serves"
+        if to_all:
+            told = f"`{program} instances` what each one serves: the others may go on with it"
         super().__init__(
             f"the connection to {url} broke before the answer came: what became of it is unknown",
-            hint=f"`{program_name()} plugins status` tells whether the server runs, "
-            f"`{program_name()} plugins list` what it serves",
+            hint=f"{here}, {told}",
         )
 
 

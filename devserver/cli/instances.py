@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +14,7 @@ from devserver.cli.commands import Command, Invocation, examples, pass_invocatio
 from devserver.cli.failures import ExitCode
 from devserver.cli.output import print_document, print_line
 from devserver.cli.tables import Cell, draw_heading, draw_table
+from devserver.core.names import EVERY
 
 if TYPE_CHECKING:
     from devserver.cli.client import ServerClient
@@ -44,13 +46,19 @@ def all_instances_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def ask_all(
-    invocation: Invocation, name: str, action: str, *, policy: str, force: bool = False
+    invocation: Invocation,
+    name: str,
+    action: str,
+    *,
+    policy: str,
+    options: Mapping[str, str] = MappingProxyType({}),
 ) -> ExitCode:
-    """Has every instance `enable`, `disable` or `reload` a plugin and tells what came of it."""
+    """Has every instance `enable`, `disable` or `reload` a plugin, or EVERY, and tells what came
+    of it."""
     from devserver.cli.client import ServerClient
 
     client = ServerClient.get(invocation.project())
-    return tell_report(invocation, client.ask_all(name, action, policy=policy, force=force))
+    return tell_report(invocation, client.ask_all(name, action, policy=policy, options=options))
 
 
 def tell_report(invocation: Invocation, report: dict[str, Any]) -> ExitCode:
@@ -73,14 +81,15 @@ def _exit_code(report: dict[str, Any]) -> ExitCode:
 
 def _show_report(report: dict[str, Any]) -> None:
     done = _DONE.get(report["action"], report["action"])
+    who = "all plugins" if report["plugin"] == EVERY else report["plugin"]
     count = len(report["converged"])
     known = count + len(report["failed"]) + len(report["missing"])
     word = (f"(revision {report['revision']})", "dim")
     if report["success"]:
         instances = "1 instance" if count == 1 else f"all {count} instances"
-        draw_heading(("✓ ", "green"), f"{report['plugin']} {done} on {instances} ", word)
+        draw_heading(("✓ ", "green"), f"{who} {done} on {instances} ", word)
         return
-    draw_heading(("✗ ", "red"), f"{report['plugin']} {done} on {count} of {known} instances ", word)
+    draw_heading(("✗ ", "red"), f"{who} {done} on {count} of {known} instances ", word)
     rows: list[tuple[Cell, ...]] = [(*_who(i), ("done", "green"), "") for i in report["converged"]]
     rows += [
         (*_who(f["instance"]), (f["result"].replace("_", " "), "red"), f["message"])

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import logging
-import sys
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
-from devserver.cli.screen import LogLine
-from devserver.runtime.tracebacks import format_error, has_plugin_code
+from devserver.runtime.log_lines import PLUGINS, LogLine, line_of
 
 PRODUCT = "devserver"
-PLUGINS = "plugins"
 
 
 class TerminalHandler(logging.Handler):
@@ -25,18 +20,8 @@ class TerminalHandler(logging.Handler):
         self._own_level = own_level
 
     def emit(self, record: logging.LogRecord) -> None:
-        if _is_own(record.name) and record.levelno < self._own_level:
-            return
-        try:
-            self._show(_line_of(record))
-        except Exception:  # noqa: BLE001 - arguments of a plugin's record may do anything
-            self.handleError(record)
-
-    def handleError(self, record: logging.LogRecord) -> None:
-        """One line in place of a record that cannot be formatted; never a traceback of ours."""
-        error = sys.exc_info()[1]
-        text = f"a log record could not be formatted: {type(error).__name__}"
-        self._show(LogLine(time=record.created, level="WARNING", logger=record.name, message=text))
+        if not (_is_own(record.name) and record.levelno < self._own_level):
+            self._show(line_of(record))
 
 
 @contextmanager
@@ -65,15 +50,8 @@ def without_secrets(
     """Shows what plugins log without their secrets; `mask` takes a plugin and a text."""
 
     def masked(line: LogLine) -> None:
-        top, _, rest = line.logger.partition(".")
-        if top == PLUGINS and rest:
-            plugin, trace = rest.partition(".")[0], line.traceback
-            line = replace(
-                line,
-                message=mask(plugin, line.message),
-                traceback=None if trace is None else mask(plugin, trace),
-            )
-        show(line)
+        plugin = line.plugin
+        show(line if plugin is None else line.masked(lambda text: mask(plugin, text)))
 
     return masked
 
@@ -85,21 +63,3 @@ def set_debug(debug: bool) -> None:
 
 def _is_own(name: str) -> bool:
     return name == PRODUCT or name.startswith(f"{PRODUCT}.")
-
-
-def _line_of(record: logging.LogRecord) -> LogLine:
-    error = record.exc_info[1] if record.exc_info else None
-    return LogLine(
-        time=record.created,
-        level=record.levelname,
-        logger=record.name,
-        message=record.getMessage(),
-        traceback=None if error is None else _traceback_of(error),
-    )
-
-
-def _traceback_of(error: BaseException) -> str:
-    """A plugin's own frames where there are some, as the generation that raised had them."""
-    if has_plugin_code(error):
-        return format_error(error)
-    return "".join(traceback.format_exception(error)).rstrip("\n")

@@ -7,9 +7,10 @@ from dataclasses import asdict
 from typing import IO, Any
 
 from devserver.cli.outcomes import failed_step
-from devserver.cli.screen import Banner, LogLine
+from devserver.cli.screen import Banner
 from devserver.core.outcome import Outcome
 from devserver.reload.journal import FeedEvent
+from devserver.runtime.log_lines import LogLine
 
 
 class JsonView:

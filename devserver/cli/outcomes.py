@@ -50,6 +50,7 @@ def outcome_of(document: Mapping[str, Any]) -> Outcome:
         routes_before=int(routes.get("before", 0)),
         routes_after=int(routes.get("after", 0)),
         notes=tuple(document.get("notes", ())),
+        backups=tuple(document.get("backups", ())),
         error=document.get("error"),
         deed=str(document.get("deed", "")),
         kept=bool(document.get("kept", True)),

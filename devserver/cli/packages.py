@@ -13,7 +13,6 @@ import click
 from devserver.cli.commands import Command, Invocation, examples, pass_invocation, plugin_argument
 from devserver.cli.failures import ExitCode, RequestFailed, report_error
 from devserver.cli.instances import all_instances_options, tell_report
-from devserver.cli.output import print_document
 from devserver.cli.text import count, few, one_line
 from devserver.core.errors import DevServerError
 
@@ -164,7 +163,7 @@ def _show(document: dict[str, Any], outcome: dict[str, Any], invocation: Invocat
     from devserver.cli.answers import exit_code, show_outcome
 
     if invocation.as_json:
-        print_document(document)
+        invocation.print(document)
     elif not outcome["success"]:
         show_outcome(outcome, invocation)
     else:

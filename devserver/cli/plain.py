@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from typing import IO
 
 from devserver.cli.outcomes import companions, failed_step, steps_of, was_removed
-from devserver.cli.screen import Banner, LogLine
+from devserver.cli.screen import Banner
 from devserver.core.diagnostics import Diagnostic
 from devserver.core.outcome import Outcome, Result
 from devserver.reload.journal import FeedEvent
+from devserver.runtime.log_lines import LogLine
 
 _BARE = re.compile(r"[!#-<>-~]+\Z")
 _WORDS = {Result.RELOADED: "ok", Result.REJECTED: "refused", Result.ROLLED_BACK: "rolled-back"}

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from devserver.cli.answers import exit_code, show_outcome
-from devserver.cli.canary import Percent, canary_query
 from devserver.cli.commands import (
     Group,
     Invocation,
@@ -17,9 +15,7 @@ from devserver.cli.commands import (
     pass_invocation,
     plugin_argument,
 )
-from devserver.cli.instances import all_instances_options, ask_all
 from devserver.cli.output import print_document
-from devserver.core.canary import DEFAULT_REQUESTS
 
 if TYPE_CHECKING:
     from devserver.cli.client import ServerClient
@@ -35,6 +31,9 @@ _SERVING = ("active", "reloading")
         "bisect": "devserver.cli.bisect:bisect",
         "canary": "devserver.cli.canary:canary",
         "config": "devserver.cli.configuration:config",
+        "debug": "devserver.cli.debugging.command:debug",
+        "debug-watcher": "devserver.cli.debug_watcher:debug_watcher",
+        "dev": "devserver.cli.developing:develop",
         "disable": "devserver.cli.switching:disable",
         "enable": "devserver.cli.switching:enable",
         "events": "devserver.cli.events:events",
@@ -42,6 +41,10 @@ _SERVING = ("active", "reloading")
         "history": "devserver.cli.history:history",
         "install": "devserver.cli.packages:install",
         "load": "devserver.cli.switching:load",
+        "logs": "devserver.cli.records:logs",
+        "profile": "devserver.cli.profiling:profile",
+        "reload": "devserver.cli.reloading:reload",
+        "restart": "devserver.cli.reloading:restart",
         "rollback": "devserver.cli.history:rollback",
         "run": "devserver.cli.run:run",
         "uninstall": "devserver.cli.packages:uninstall",
@@ -130,87 +133,6 @@ def deps(invocation: Invocation, *, name: str) -> None:
         print_document(found.to_json())
     else:
         found.draw()
-
-
-@plugins.command(
-    epilog=examples(
-        "plugins reload users", "plugins reload --all", "plugins reload users --canary 10%"
-    )
-)
-@click.argument("name", metavar="[NAME]", required=False, shell_complete=complete_plugin)
-@click.option("--all", "everything", is_flag=True, help="Reload every plugin that is not disabled.")
-@click.option("--force", is_flag=True, help="Skip validation.")
-@click.option(
-    "--canary",
-    type=Percent(),
-    metavar="PERCENT",
-    help="Answer that share of the requests with the new version, beside the old one.",
-)
-@click.option("--sticky", is_flag=True, help="With --canary: a client stays with one version.")
-@click.option(
-    "--requests",
-    type=click.IntRange(min=0),
-    metavar="N",
-    help=f"With --canary: promote after N good ones, 0 by word. [default: {DEFAULT_REQUESTS}]",
-)
-@all_instances_options
-@pass_invocation
-def reload(
-    invocation: Invocation,
-    *,
-    name: str | None,
-    everything: bool,
-    force: bool,
-    canary: float | None,
-    sticky: bool,
-    requests: int | None,
-    all_instances: bool,
-    policy: str,
-) -> int:
-    """Reload a plugin and all that depend on it, now.
-
-    Exits with 5 when validation refused it, with 6 when it failed and was rolled back; the
-    running version stays in both cases.
-    """
-    if (name is not None) == everything:
-        raise click.UsageError("give the plugin to reload, or --all")
-    asked = canary_query(canary, sticky=sticky, requests=requests)
-    if asked and (everything or all_instances):
-        raise click.UsageError("--canary is for one plugin on one server")
-    if all_instances:
-        if name is None:
-            raise click.UsageError("--all-instances reloads one plugin: give its name")
-        return ask_all(invocation, name, "reload", policy=policy, force=force)
-    client = _get(invocation.project())
-    if name is not None:
-        outcome = client.reload(name, force=force, canary=asked)
-        show_outcome(outcome, invocation)
-        return exit_code([outcome])
-    outcomes = _reload_all(client, invocation, force=force)
-    if invocation.as_json:
-        print_document({"success": all(o["success"] for o in outcomes), "outcomes": outcomes})
-    return exit_code(outcomes)
-
-
-def _reload_all(
-    client: ServerClient, invocation: Invocation, *, force: bool
-) -> list[dict[str, Any]]:
-    """Reloads everything, dependencies first; what came along with another is not repeated."""
-    from devserver.cli.dependencies import reload_order
-
-    graph = client.read("/api/graph")
-    disabled = {node["name"] for node in graph["nodes"] if node["status"] == "disabled"}
-    done: set[str] = set()
-    outcomes = []
-    for name in reload_order(graph):
-        if name in done or name in disabled:
-            continue
-        outcome = client.reload(name, force=force)
-        done.update(outcome.get("reloaded", ()))
-        outcomes.append(outcome)
-        if not invocation.as_json:
-            show_outcome(outcome, invocation)
-    return outcomes
 
 
 def _find(project: Project) -> ServerClient | None:

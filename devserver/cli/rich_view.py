@@ -17,11 +17,12 @@ from devserver.cli.outcomes import (
     was_removed,
 )
 from devserver.cli.program import program_name, version
-from devserver.cli.screen import Banner, LogLine
+from devserver.cli.screen import Banner
 from devserver.cli.text import clean, count, few, milliseconds, one_line
 from devserver.core.diagnostics import Diagnostic
 from devserver.core.outcome import Outcome, Result
 from devserver.reload.journal import FeedEvent
+from devserver.runtime.log_lines import LogLine
 
 _LEVELS = {
     "DEBUG": "dim", "INFO": "cyan", "WARNING": "yellow", "ERROR": "red", "CRITICAL": "bold red",
@@ -144,6 +145,8 @@ Parts = list[str | tuple[str, str]]
 
 def _success(outcome: Outcome) -> Parts:
     parts: Parts = [("✓ ", "green"), (one_line(outcome.plugin), "bold")]
+    if outcome.deed and outcome.reloaded:
+        parts.append(f" {one_line(outcome.deed)}")  # it alone; the others came along
     parts += _others(companions(outcome))
     parts += [f" {_generations(outcome)} ", (f"{milliseconds(outcome.duration_ms)} ms", "bold")]
     parts += _steps(outcome)

@@ -8,6 +8,7 @@ from typing import Protocol
 from devserver.core.diagnostics import Diagnostic
 from devserver.core.outcome import Outcome
 from devserver.reload.journal import FeedEvent
+from devserver.runtime.log_lines import LogLine
 from devserver.runtime.registry import PluginRecord
 
 
@@ -29,17 +30,6 @@ class Banner:
     settings: tuple[Diagnostic, ...] = ()
     warnings: tuple[Diagnostic, ...] = ()
     waiting: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogLine:
-    """One log record. `time` is Unix seconds."""
-
-    time: float
-    level: str
-    logger: str
-    message: str
-    traceback: str | None = None
 
 
 class View(Protocol):

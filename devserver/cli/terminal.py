@@ -11,9 +11,10 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import IO
 
-from devserver.cli.screen import Banner, LogLine, View
+from devserver.cli.screen import Banner, View
 from devserver.core.outcome import Outcome
 from devserver.reload.journal import FeedEvent, Journal
+from devserver.runtime.log_lines import LogLine
 
 _WAITING_MOST = 10_000
 

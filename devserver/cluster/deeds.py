@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from concurrent.futures import CancelledError
 from typing import Protocol
 
@@ -10,11 +11,16 @@ from devserver.cluster.packages import Installer, fetch_package
 from devserver.cluster.results import Ending, Result
 from devserver.cluster.words import Action, Word
 from devserver.core.errors import DatabaseUnavailable, DevServerError
+from devserver.core.names import EVERY
 from devserver.core.outcome import Outcome
 from devserver.core.outcome import Result as OutcomeResult
 from devserver.store.database import Database
 
 TRIGGER = "group"
+_FAILED = {
+    OutcomeResult.ROLLED_BACK: Ending.ROLLED_BACK,
+    OutcomeResult.REJECTED: Ending.REJECTED,
+}
 _log = logging.getLogger("devserver.cluster")
 
 
@@ -22,7 +28,13 @@ class Control(Protocol):
     """What an instance can do with its plugins; each call waits for the outcome and raises
     DevServerError where it could not be begun."""
 
-    def reload(self, name: str, *, force: bool = False, trigger: str = "api") -> Outcome: ...
+    def reload(
+        self, name: str, *, force: bool = False, backup_state: bool = False, trigger: str = "api"
+    ) -> Outcome: ...
+
+    def reload_all(
+        self, *, force: bool = False, backup_state: bool = False, trigger: str = "api"
+    ) -> list[Outcome]: ...
 
     def enable(self, name: str, *, trigger: str = "api") -> Outcome: ...
 
@@ -47,7 +59,7 @@ class Deeds:
         """What came of it. Raises Stopping, and DatabaseUnavailable where the package could not
         be fetched yet."""
         try:
-            return _told(self._outcome(word))
+            return _told(self._outcomes(word))
         except CancelledError:
             raise Stopping from None
         except DatabaseUnavailable:
@@ -72,21 +84,28 @@ class Deeds:
             return False
         return word.options["version"] in self._installer.versions(word.plugin)["versions"]
 
-    def _outcome(self, word: Word) -> Outcome:
+    def _outcomes(self, word: Word) -> list[Outcome]:
         force = bool(word.options.get("force", False))
         match word.action:
             case Action.ENABLE:
-                return self._control.enable(word.plugin, trigger=TRIGGER)
+                return [self._control.enable(word.plugin, trigger=TRIGGER)]
             case Action.DISABLE:
-                return self._control.disable(word.plugin, force=force, trigger=TRIGGER)
+                return [self._control.disable(word.plugin, force=force, trigger=TRIGGER)]
             case Action.RELOAD:
-                return self._control.reload(word.plugin, force=force, trigger=TRIGGER)
+                return self._reload(word, force=force)
             case Action.INSTALL:
-                return self._install(word)
+                return [self._install(word)]
         raise DevServerError(
             f"this instance does not know how to {word.action!r} a plugin",
             hint="update this program on all instances",
         )
+
+    def _reload(self, word: Word, *, force: bool) -> list[Outcome]:
+        backup = bool(word.options.get("backup_state", False))
+        if word.plugin == EVERY:
+            return self._control.reload_all(force=force, backup_state=backup, trigger=TRIGGER)
+        reload = self._control.reload
+        return [reload(word.plugin, force=force, backup_state=backup, trigger=TRIGGER)]
 
     def _install(self, word: Word) -> Outcome:
         if self._installer is None:
@@ -98,9 +117,9 @@ class Deeds:
         return self._installer.install(content, **allowed, trigger=TRIGGER).outcome
 
 
-def _told(outcome: Outcome) -> Result:
-    ending = {
-        OutcomeResult.REJECTED: Ending.REJECTED,
-        OutcomeResult.ROLLED_BACK: Ending.ROLLED_BACK,
-    }.get(outcome.result, Ending.APPLIED)
-    return Result(ending=ending, message=outcome.message)
+def _told(outcomes: Sequence[Outcome]) -> Result:
+    """The worst of them decides; what failed is told, if anything did."""
+    endings = {outcome.result for outcome in outcomes}
+    ending = next((e for result, e in _FAILED.items() if result in endings), Ending.APPLIED)
+    failed = [outcome for outcome in outcomes if not outcome.success]
+    return Result(ending=ending, message="; ".join(o.message for o in failed or outcomes))

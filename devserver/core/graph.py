@@ -86,6 +86,27 @@ class DependencyGraph:
         return frozenset(seen.difference(start))
 
 
+def order_anyway(names: Collection[str], needs: Iterable[tuple[str, str]]) -> list[str]:
+    """`names`, dependencies first, otherwise by name; `needs` are pairs of who depends and on
+    whom. In a circle the order is by name."""
+    below: dict[str, list[str]] = {}
+    for dependent, dependency in needs:
+        below.setdefault(dependent, []).append(dependency)
+    ordered: dict[str, None] = {}
+    entered: set[str] = set()
+    waiting = [(name, False) for name in sorted(names, reverse=True)]
+    while waiting:
+        name, is_ready = waiting.pop()
+        if is_ready:
+            ordered[name] = None
+        elif name not in entered:
+            entered.add(name)
+            waiting.append((name, True))
+            waiting += [(n, False) for n in sorted(below.get(name, ()), reverse=True)]
+    known = frozenset(names)
+    return [name for name in ordered if name in known]
+
+
 def cycle_path(graph: nx.DiGraph[str]) -> list[str]:
     """A circle as names along "depends on", first and last the same."""
     edges = nx.find_cycle(graph.reverse(copy=False))

@@ -8,6 +8,8 @@ import re
 RESERVED = frozenset({"api", "admin", "plugins", "docs", "static", "metrics", "openapi"})
 _VALID = re.compile(r"[A-Za-z][A-Za-z0-9_-]*\Z")
 
+EVERY = "*"
+"""Stands for all plugins where the name of one is asked for."""
 _LONGEST = 200
 """Folders and files are called so, with endings, where 255 bytes are the limit."""
 

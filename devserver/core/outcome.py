@@ -84,6 +84,8 @@ class Outcome:
     `reloaded` those that went live. `generation` is that of `plugin` afterwards, 0 when nothing
     serves. `serving` maps each plugin of the batch to the generation that answers afterwards.
     `deed` is the word for what was done where it is not a reload: removed, disabled, unloaded.
+    `backups` are the files, from the project root, that state was written to because it was asked
+    for.
     `kept` is False where the operator's word holds for this run only: the database did not take it.
     `duration_ms` runs from the command's arrival in the queue. `time` is Unix seconds.
     """
@@ -108,6 +110,7 @@ class Outcome:
     routes_before: int = 0
     routes_after: int = 0
     notes: tuple[str, ...] = ()
+    backups: tuple[str, ...] = ()
     error: str | None = None
     deed: str = ""
     kept: bool = True
@@ -153,6 +156,7 @@ class Outcome:
             "state": self.state.to_json(),
             "routes": {"before": self.routes_before, "after": self.routes_after},
             "notes": list(self.notes),
+            "backups": list(self.backups),
             "error": self.error,
             "deed": self.deed,
             "kept": self.kept,

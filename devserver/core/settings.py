@@ -13,6 +13,8 @@ from devserver.core.patterns import PathFilter, problem_with_pattern
 
 SETTINGS_FILE = "config/hot-loading.yaml"
 """Where the file lies, from the project root."""
+SECTION = "hot_loading"
+"""The key at its top that all others stand below."""
 
 _DAY = 86_400
 

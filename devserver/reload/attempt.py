@@ -206,7 +206,7 @@ class Attempts:
             diagnostics=(*found, *ended.diagnostics),
             ended=ended,
             watch=watch,
-            deed="" if replaced or not ended.committed else "reconfigured",
+            deed=_deed(plan) if ended.committed else "",
             gave_up=not ended.committed and self._overtaking.gave_up_hook,
             staying=frozenset(e.key for e in plan.reconfigured),
         )
@@ -266,7 +266,15 @@ class Attempts:
             changed=reading is not None,
             changes={} if reading is None else reading.changes,
             is_told=bool(told),
+            anew=reading is not None and reading.anew,
         )
+
+
+def _deed(plan: ReloadPlan) -> str:
+    if any(e.anew for e in plan.incoming):
+        return "restarted"
+    stays = all(e.action is Action.RECONFIGURE for e in plan.entries)
+    return "reconfigured" if stays else ""
 
 
 def _first_error(diagnostics: tuple[Diagnostic, ...]) -> str:

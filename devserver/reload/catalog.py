@@ -33,13 +33,15 @@ from devserver.validation.twins import twins_of
 class Reading:
     """A plugin as it was on disk at one moment: `candidate` is None when it has vanished.
     `changes` are overrides that are to be kept with it, as JSON text, or taken out (None).
-    `problems` are what reading itself met; with an error among them nothing is tried."""
+    `problems` are what reading itself met; with an error among them nothing is tried. With `anew`
+    nothing of the state of what runs goes on."""
 
     key: str
     candidate: Candidate | None
     config: LayeredConfig = field(default_factory=LayeredConfig)
     changes: Mapping[str, str | None] = field(default_factory=dict)
     problems: tuple[Diagnostic, ...] = ()
+    anew: bool = False
 
     @property
     def name(self) -> str:

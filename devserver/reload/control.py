@@ -16,31 +16,36 @@ from devserver.core.errors import (
 from devserver.core.lifecycle import PluginStatus
 from devserver.core.names import normalise
 from devserver.core.outcome import Outcome
-from devserver.core.settings import Settings
 from devserver.core.source import PluginSource
 from devserver.reload.api_parts import ApiParts
 from devserver.reload.canary_control import CanaryControl
 from devserver.reload.configurations import Configurations
 from devserver.reload.details import details_of, routes_of
+from devserver.reload.followers import Followers
+from devserver.reload.inspection import Inspection
 from devserver.reload.journal import Journal
 from devserver.reload.leaks import LeakWatch
 from devserver.reload.probe import HealthProbe
 from devserver.reload.queue import (
     Configure,
     Enable,
-    ReloadPlugins,
+    ReadSettings,
     ReloadQueue,
     Replace,
     Rescan,
     Withdraw,
 )
+from devserver.reload.reloads import Reloads
 from devserver.reload.rollbacks import Rollbacks
+from devserver.reload.settings_in_force import SettingsInForce
+from devserver.reload.watch_log import WatchReport
 from devserver.reload.withdrawal import Withdrawn
 from devserver.runtime.api_document import ApiPart
 from devserver.runtime.commands import describe_command, run_command
 from devserver.runtime.gate import CURRENT
 from devserver.runtime.generation import Generation
 from devserver.runtime.latency import LatencyFigures
+from devserver.runtime.log_ring import LogRing
 from devserver.runtime.registry import PluginRecord, Registry
 from devserver.runtime.system import PluginSystem
 
@@ -67,7 +72,8 @@ class Control:
         leaks: LeakWatch,
         configurations: Configurations,
         pending: Callable[[], list[str]],
-        settings: Callable[[], Settings],
+        in_force: SettingsInForce,
+        followers: Followers,
     ) -> None:
         self._system = system
         self._queue = queue
@@ -75,18 +81,22 @@ class Control:
         self._api = api
         self._leaks = leaks
         self._pending = pending
-        self._settings = settings
         self.root = system.project.root
         self.title = system.project.name
         self.registry: Registry = system.registry
         self.journal = journal
         self.events = system.bus.log
         self.rollbacks: Rollbacks | None = None
+        self.inspection = Inspection(system=system, leaks=leaks)
+        self._reloads = Reloads(registry=self.registry, queue=queue, step_aside=self.step_aside)
         self.canaries = CanaryControl(system=system, queue=queue, step_aside=self.step_aside)
+        self.watcher: WatchReport | None = None
+        self.logs = LogRing(system.secrets)
         self.outside: Elsewhere | None = None
+        self.in_force = in_force
+        self.followers = followers
         self.configurations = configurations
         self.started_at = time.time()
-        self.watch = {"watching": False, "mode": "off"}
 
     def _record(self, name: str) -> PluginRecord:
         record = self.registry.view.find(name)
@@ -94,22 +104,31 @@ class Control:
             raise PluginNotFound(name)
         return record
 
-    def reload(self, name: str, *, force: bool = False, trigger: str = "api") -> Outcome:
-        """Reloads a plugin from disk, with its dependents, and waits for the outcome.
+    def reload(
+        self, name: str, *, force: bool = False, backup_state: bool = False, trigger: str = "api"
+    ) -> Outcome:
+        """Reloads a plugin from disk, with its dependents, and waits for the outcome. With
+        `backup_state` the state of what goes is written down before that is told.
 
         Raises PluginNotFound, PluginUnavailable for one that is disabled, or DevServerError when
         a hook of a reload asks for another one.
         """
-        record = self._record(name)
-        if record.status is PluginStatus.DISABLED:
-            raise PluginUnavailable(
-                f"plugin {record.name!r} is disabled: {record.reason}",
-                hint=f"`sysctl plugins enable {record.name}` puts it into service",
-            )
-        self.step_aside()
-        command = ReloadPlugins(keys=(record.key,), force=force, trigger=trigger)
-        outcome: Outcome = self._queue.put(command).result()
-        return outcome
+        return self._reloads.one(name, force=force, backup_state=backup_state, trigger=trigger)
+
+    def restart(
+        self, name: str, *, force: bool = False, backup_state: bool = False, trigger: str = "api"
+    ) -> Outcome:
+        """Like `reload`, but nothing of the plugin's state goes on; that of its dependents does.
+        What does not start leaves the running version as it is."""
+        return self._reloads.one(
+            name, force=force, backup_state=backup_state, trigger=trigger, anew=True
+        )
+
+    def reload_all(
+        self, *, force: bool = False, backup_state: bool = False, trigger: str = "api"
+    ) -> list[Outcome]:
+        """Reloads every plugin that is not disabled, dependencies first."""
+        return self._reloads.every(force=force, backup_state=backup_state, trigger=trigger)
 
     def enable(self, name: str, *, routes: bool = True, trigger: str = "api") -> Outcome:
         """Puts a plugin into service and waits for the outcome; one that cannot go live stays
@@ -193,7 +212,7 @@ class Control:
         self.step_aside()
         command = Withdraw(key=key, status=status, force=force, routes=routes, trigger=trigger)
         withdrawn: Withdrawn = self._queue.put(command).result()
-        limits = self._settings().reload
+        limits = self.in_force.current.reload
         return withdrawn.wait(limits.timeout + (0 if force else limits.drain_timeout))
 
     def step_aside(self) -> None:
@@ -211,6 +230,13 @@ class Control:
                     hint="do it from a route, a command, an event or a task",
                 )
             self._system.gate.leave(part)
+
+    def apply_settings(self, development_mode: bool | None = None) -> None:
+        """Has config/hot-loading.yaml read anew and waits until what it says is in force, with
+        development mode on or off whatever it says, until this host stops, where that is given."""
+        self.step_aside()
+        self.in_force.say(development_mode)
+        self._queue.put(ReadSettings()).result()
 
     def discover(self) -> list[str]:
         """Looks at plugins/ anew, loads what is new, and gives all names."""
@@ -305,7 +331,7 @@ class Control:
 
     def watch_status(self) -> dict[str, Any]:
         """`{"watching": bool, "mode": "native"|"polling"|"off"}`."""
-        return dict(self.watch)
+        return {"watching": False, "mode": "off"} if self.watcher is None else self.watcher.status()
 
     def pending(self) -> list[str]:
         """Keys of plugins whose content on disk is not live."""

@@ -8,7 +8,8 @@ import logging
 import threading
 import time
 import typing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from devserver.core.errors import PluginHookFailed
 from devserver.core.outcome import Step
@@ -80,8 +81,7 @@ class Disposer:
     ) -> None:
         begun = time.perf_counter()
         hooks = HookRunner(self._system.loop, name=f"{threading.current_thread().name}-hook")
-        backed = generations if backup else ()
-        troubles = [t for g in backed for t in self._backed_up(g, hooks, timeout)]
+        troubles = self._written(generations, hooks, timeout)[1] if backup else []
         troubles += self._wait_streams(generations, drain_timeout)
         while generations:
             generation = generations.pop()
@@ -99,22 +99,38 @@ class Disposer:
         self._threads.discard(threading.current_thread())
         on_done(step, troubles)
 
-    def _backed_up(
-        self, generation: Generation, hooks: HookRunner, timeout: float
-    ) -> Iterator[str]:
-        """Gives what went wrong; nobody's reload fails for it."""
+    def back_up(
+        self, generations: Sequence[Generation], *, timeout: float
+    ) -> tuple[list[Path], list[str]]:
+        """Writes down their state, `timeout` seconds each at most; the files, and what went
+        wrong."""
+        hooks = HookRunner(self._system.loop, name="backup")
         try:
-            hooks.call(
-                self._backups.write,
-                generation,
-                plugin=generation.name,
-                hook="backing up state",
-                timeout=timeout,
-            )
-        except PluginHookFailed as error:
-            yield f"the state of {generation.name!r} was not written to instance/backups/: " + (
-                error.message if error.__cause__ is None else str(error.__cause__)
-            )
+            return self._written(generations, hooks, timeout)
+        finally:
+            hooks.close()
+
+    def _written(
+        self, generations: Sequence[Generation], hooks: HookRunner, timeout: float
+    ) -> tuple[list[Path], list[str]]:
+        """Nobody's reload fails for what goes wrong."""
+        written, troubles = [], []
+        for generation in generations:
+            try:
+                path: Path = hooks.call(
+                    self._backups.write,
+                    generation,
+                    plugin=generation.name,
+                    hook="backing up state",
+                    timeout=timeout,
+                )
+            except PluginHookFailed as error:
+                why = error.message if error.__cause__ is None else str(error.__cause__)
+                told = f"the state of {generation.name!r} was not written to instance/backups/"
+                troubles.append(f"{told}: {why}")
+            else:
+                written.append(path)
+        return written, troubles
 
     def _wait_streams(self, generations: list[Generation], drain_timeout: float) -> list[str]:
         """Until nothing is inside, `drain_timeout` seconds at most: then open streams are ended,

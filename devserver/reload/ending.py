@@ -178,13 +178,13 @@ def roll_back(progress: Progress, diagnostics: tuple[Diagnostic, ...], *, retry:
 
 def _start_again(progress: Progress) -> tuple[Fallen, ...]:
     """Exclusive plugins that had been stopped run again; those that cannot are failed."""
-    if not progress.exclusives.any_stopped or progress.snapshot is None:
+    if not progress.exclusives.any_stopped or progress.way_back is None:
         return ()
     timeout = progress.settings.reload.timeout
     restored = Restored({}, {}, {})
     try:
         restored = progress.hooks.call(
-            progress.snapshot.restored,
+            progress.way_back.restored,
             [e.old for e in progress.plan.incoming if e.old is not None],
             plugin=progress.plan.main,
             hook="restoring state",
@@ -193,7 +193,7 @@ def _start_again(progress: Progress) -> tuple[Fallen, ...]:
         )
     except PluginHookFailed as error:
         progress.notes.append(f"state of what was stopped is lost: {error.message}")
-    fallen = progress.exclusives.start_again(restored, progress.snapshot.kept, lambda: timeout)
+    fallen = progress.exclusives.start_again(restored, progress.way_back.kept, lambda: timeout)
     view = progress.system.registry.view
     progress.system.registry.publish(
         *(

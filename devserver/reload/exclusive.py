@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,6 +61,10 @@ class Exclusives:
             left = generation.host.wait_for_tasks(time_left())
             troubles += [f"task {name!r} of {generation.name!r} goes on" for name in left]
         return troubles
+
+    def any_running(self, keys: Collection[str]) -> bool:
+        """True when one of `keys` is to be stopped before its successor starts."""
+        return any(g.key in keys for g in self._running)
 
     @property
     def any_stopped(self) -> bool:

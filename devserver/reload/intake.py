@@ -181,7 +181,7 @@ class Intake:
                 reason=f"g{record.generation.number} is what is on disk",
             )
         )
-        self._recorder.notice("info", f"{record.name}: back to the running version")
+        self._recorder.notice("info", "back to the running version", plugin=record.name)
 
     def list_as_pending(self, changed: Mapping[str, Reading]) -> None:
         """Notes changes that wait to be asked for."""
@@ -195,6 +195,7 @@ class Intake:
                 self._recorder.publish(replace(record, pending=True))
             self._recorder.notice(
                 "info",
-                f"{name}: changed on disk, not reloaded",
+                "changed on disk, not reloaded",
+                plugin=name,
                 hint=f"`sysctl plugins reload {name}` makes it live (reload.automatic is false)",
             )

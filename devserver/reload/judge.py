@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 from devserver.core.diagnostics import Diagnostic
@@ -215,6 +216,8 @@ class Judge:
             self._pending.forget(readings)
             self._recorder.kept(attempt)
             return None
+        if cause.backup_state and attempt.result is Result.RELOADED:
+            settings = self._recorder.back_up(ended, settings)
         outcome = self._recorder.record(
             attempt, readings, main=main, cause=cause, settings=settings
         )
@@ -245,7 +248,7 @@ class Judge:
         retry_at = retry_time(attempt, cause, settings)
         self._pending.refuse(
             Refused(
-                reading=reading,
+                reading=replace(reading, anew=False),
                 companions=frozenset(readings),
                 outcome=outcome,
                 attempts=cause.number - attempt.gave_up,

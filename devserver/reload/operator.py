@@ -27,6 +27,10 @@ from devserver.runtime.registry import PluginRecord
 from devserver.runtime.system import PluginSystem
 from devserver.validation.candidate import Candidate
 
+_ROUTES_STAND = (
+    "its routes go on answering until it is enabled, or disabled once more, or the server stops"
+)
+_ROUTES_AWAY = "its routes are back when it is enabled once more, or the server starts anew"
 _DEED = {PluginStatus.DISABLED: "disabled", PluginStatus.REGISTERED: "unloaded"}
 
 
@@ -94,6 +98,8 @@ class Operator:
         outcome, settings = self._tell(command, arrived, keys, gone, watch, problem)
         if record.standing is not None:
             outcome = replace(outcome, routes_before=len(record.standing.routes))
+        if not command.routes:
+            outcome = replace(outcome, notes=(*outcome.notes, _ROUTES_STAND))
         left = self._recorder.let_go(ending, outcome, settings) if ending else None
         return Withdrawn(outcome=outcome, generations=tuple(map(ref, ending)), left=left)
 
@@ -182,6 +188,8 @@ class Operator:
             self._put_back(before)
         if outcome.success and before.standing is not None:
             outcome = replace(outcome, routes_before=len(before.standing.routes))
+        elif outcome.success and not command.routes:
+            outcome = replace(outcome, notes=(*outcome.notes, _ROUTES_AWAY))
         problem = self._keep([command.key], DesiredState.ACTIVE) if outcome.success else None
         return outcome if problem is None else self._recorder.not_kept(outcome, problem)
 

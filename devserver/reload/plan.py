@@ -25,7 +25,8 @@ class Action(Enum):
 class PlanEntry:
     """One plugin of the batch. `candidate` is what is to be live, None to unload; `old` what is
     live now, None to load. `changed` is False for dependents that only come along. `changes` are
-    overrides that are kept with the commit; `is_told` is True where on_config_change is called."""
+    overrides that are kept with the commit; `is_told` is True where on_config_change is called,
+    `anew` where nothing of the state of `old` goes on."""
 
     key: str
     action: Action
@@ -36,6 +37,12 @@ class PlanEntry:
     changed: bool
     changes: Mapping[str, str | None] = field(default_factory=dict)
     is_told: bool = False
+    anew: bool = False
+
+    @property
+    def predecessor(self) -> Generation | None:
+        """Whose state goes on."""
+        return None if self.anew else self.old
 
     @property
     def name(self) -> str:

@@ -28,7 +28,8 @@ from devserver.runtime.system import PluginSystem
 class Ended:
     """How a transaction ended. `retry` is True when the same content may do better later,
     `untouched` when nothing of it was executed in this process. `beside` are new generations that
-    were kept without being committed."""
+    were kept without being committed, `backups` the files, from the project root, that the state of
+    `gone` was written to."""
 
     committed: bool
     diagnostics: tuple[Diagnostic, ...] = ()
@@ -43,13 +44,15 @@ class Ended:
     fallen: tuple[Fallen, ...] = ()
     reconfigured: tuple[Generation, ...] = ()
     overrides_before: tuple[tuple[str, Changes], ...] = ()
+    backups: tuple[str, ...] = ()
 
 
 @dataclass(slots=True, kw_only=True)
 class Progress:
     """`new` are the lifecycles of candidates by key, `old` the generations that are to go, both
     dependencies first; `reconfigurations` are those that stay. `hold` is what new work waits at
-    from the quiesce step on, `snapshot` the state that was taken."""
+    from the quiesce step on, `snapshot` the state that goes on, `way_back` that of what was stopped
+    and may have to start again."""
 
     plan: ReloadPlan
     system: PluginSystem
@@ -62,6 +65,7 @@ class Progress:
     new: dict[str, Lifecycle] = field(default_factory=dict)
     hold: Hold | None = None
     snapshot: Snapshot | None = None
+    way_back: Snapshot | None = None
     reports: dict[str, StateReport] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     overrides_before: list[tuple[str, Changes]] = field(default_factory=list)

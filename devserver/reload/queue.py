@@ -30,11 +30,20 @@ class FilesChanged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReloadPlugins:
-    """Somebody asks for a reload of `keys`, whatever their content. `force` skips validation."""
+    """Somebody asks for a reload of `keys`, whatever their content. `force` skips validation.
+    With `anew` nothing of their running state goes on. With `backup_state` the state of what goes
+    is written down whatever the settings say."""
 
     keys: tuple[str, ...]
     force: bool = False
+    anew: bool = False
+    backup_state: bool = False
     trigger: str = "api"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadSettings:
+    """Look at config/hot-loading.yaml anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +159,7 @@ class CanaryLeft:
 Command = (
     FilesChanged
     | ReloadPlugins
+    | ReadSettings
     | Rescan
     | LoadAll
     | Withdraw

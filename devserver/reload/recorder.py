@@ -19,6 +19,7 @@ from devserver.reload.catalog import Reading
 from devserver.reload.disposal import Disposer
 from devserver.reload.journal import Journal
 from devserver.reload.masking import mask_attempt, secrets_of
+from devserver.reload.progress import Ended
 from devserver.runtime.generation import Generation
 from devserver.runtime.registry import PluginRecord
 from devserver.runtime.secrets import masked
@@ -34,7 +35,7 @@ class Cause:
     changed, relative to the project. `number` counts attempts at the same content; with `amends`
     (the outcome of an earlier one) that entry is changed instead of a new one being made. `aside`:
     what is tried is not on disk, so that nothing is left of it when it fails. `notes` go into the
-    outcome when it goes well."""
+    outcome when it goes well. With `backup_state` the state of what goes is written down."""
 
     trigger: str
     arrived: float
@@ -43,6 +44,7 @@ class Cause:
     amends: Outcome | None = None
     aside: bool = False
     notes: tuple[str, ...] = ()
+    backup_state: bool = False
 
 
 _LONG_WAIT = 1.0
@@ -145,6 +147,16 @@ class Recorder:
         self._journal.tell("plugins", plugins=list(outcome.plugins))
         return outcome
 
+    def back_up(self, ended: Ended, settings: Settings) -> Settings:
+        """Writes down the state of what goes, and has the outcome tell where; gives the settings
+        with which it is let go of then: it need not be written once more."""
+        written, troubles = self._disposer.back_up(ended.gone, timeout=settings.reload.timeout)
+        ended.backups = tuple(map(self._system.project.relative, written))
+        ended.notes += [f"state written to {path}" for path in ended.backups]
+        ended.notes += troubles
+        done = settings.reload.model_copy(update={"backup_state": False})
+        return settings.model_copy(update={"reload": done})
+
     def not_kept(self, outcome: Outcome, problem: DatabaseUnavailable) -> Outcome:
         """Tells of an outcome that the operator's word was not kept; the outcome as it is now."""
         outcome = outcome.for_this_run(problem.message)
@@ -190,6 +202,7 @@ class Recorder:
             routes_after=routes_after,
             notes=tuple(ended.notes),
             error=ended.error,
+            backups=ended.backups,
             deed=attempt.deed or ("removed" if main in gone and main not in live else ""),
         )
 

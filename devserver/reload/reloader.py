@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -35,6 +35,7 @@ from devserver.reload.queue import (
     LoadAll,
     ProbationFailed,
     Queued,
+    ReadSettings,
     ReloadPlugins,
     ReloadQueue,
     Replace,
@@ -77,6 +78,8 @@ class Reloader:
         operator: Operator,
         recorder: Recorder,
         settings: Callable[[], Settings],
+        followed: Container[str],
+        on_settings: Callable[[], None],
         on_missing: Callable[[Sequence[Reading]], None],
     ) -> None:
         self._queue = queue
@@ -90,6 +93,7 @@ class Reloader:
         self._lazy = lazy
         self._overtaking = overtaking
         self._operator = operator
+        self._on_settings = on_settings
         self._replacing = Replacing(
             project=project,
             system=system,
@@ -116,6 +120,7 @@ class Reloader:
             catalog=catalog,
             intake=intake,
             judge=judge,
+            followed=followed,
             settings=settings,
         )
         self._overtaken: deque[Queued] = deque()
@@ -206,6 +211,8 @@ class Reloader:
                 return self._saves.judge(queued)
             case ReloadPlugins() as command:
                 return self._reload(command, queued.arrived)
+            case ReadSettings():
+                return self._on_settings()
             case Rescan():
                 return self._saves.rescan(queued.arrived)
             case LoadAll():
@@ -237,9 +244,10 @@ class Reloader:
         self._held.end(command.keys)
         news = self._system.values.news
         readings = {
-            key: replace(self._catalog.read(key), changes=news(key)) for key in command.keys
+            key: replace(self._catalog.read(key), changes=news(key), anew=command.anew)
+            for key in command.keys
         }
-        cause = Cause(trigger=command.trigger, arrived=arrived)
+        cause = Cause(trigger=command.trigger, arrived=arrived, backup_state=command.backup_state)
         return self._judge.judge(readings, cause, force=command.force, asked=True)
 
 

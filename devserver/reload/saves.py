@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -33,7 +33,8 @@ class PutOff:
 
 
 class Saves:
-    """Judges batches; at most one is put off. `settings()` gives those in force.
+    """Judges batches; at most one is put off. `settings()` gives those in force; plugins that are
+    `followed` are reloaded where others are not.
 
     Used by the reloader's thread alone.
     """
@@ -46,6 +47,7 @@ class Saves:
         catalog: Catalog,
         intake: Intake,
         judge: Judge,
+        followed: Container[str],
         settings: Callable[[], Settings],
     ) -> None:
         self._project = project
@@ -53,6 +55,7 @@ class Saves:
         self._catalog = catalog
         self._intake = intake
         self._judge = judge
+        self._followed = followed
         self._settings = settings
         self._looked_at: Mapping[str, Reading] = {}
         self.put_off: PutOff | None = None
@@ -91,6 +94,14 @@ class Saves:
             self._looked_at = {}
         return answer
 
+    def _to_be_reloaded(self, changed: dict[str, Reading]) -> dict[str, Reading]:
+        """Those that are reloaded without being asked for; the others are listed as pending."""
+        if self._settings().reloads_automatically:
+            return changed
+        left = {key: r for key, r in changed.items() if key not in self._followed}
+        self._intake.list_as_pending(left)
+        return {key: r for key, r in changed.items() if key not in left}
+
     def _is_still_written(self) -> bool:
         """True when what was put off has changed since, though no batch told of it yet."""
         comparable = {k: r for k, r in self._looked_at.items() if not r.problems}
@@ -109,9 +120,9 @@ class Saves:
         if not changed:
             return refused
         paths = tuple(sorted(self._project.relative(p) for p in batch.paths))
-        if not self._settings().reloads_automatically:
-            self._intake.list_as_pending(changed)
-            return None
+        changed = self._to_be_reloaded(changed)
+        if not changed:
+            return refused
         self._looked_at = changed if patient else {}
         view = self._system.registry.view
         if patient and any(looks_unfinished(r, view.generation(k)) for k, r in changed.items()):

@@ -159,7 +159,7 @@ class Transaction:
             config=entry.config,
             changes=entry.changes,
             resolve=self._progress.peers,
-            predecessor=entry.old,
+            predecessor=entry.predecessor,
         )
         return Lifecycle(
             generation,
@@ -205,10 +205,11 @@ class Transaction:
 
     def _take_snapshot(self) -> None:
         replaced = [e.old for e in self._plan.incoming if e.old is not None]
+        anew = frozenset(e.key for e in self._plan.incoming if e.anew)
         for generation in replaced:
             generation.host.pause_tasks()
         custom = {}
-        for generation in replaced:
+        for generation in (g for g in replaced if g.key not in anew):
             lifecycle = Lifecycle.of_live(
                 generation,
                 system=self._system,
@@ -221,7 +222,12 @@ class Transaction:
                 custom[generation.key] = answer["value"]
                 generation.persistent = answer
         events = self._system.bus.waiting_for([g.key for g in replaced])
-        self._progress.snapshot = self._limited("snapshot", Snapshot, replaced, custom, events)
+        self._progress.snapshot = self._limited(
+            "snapshot", Snapshot, replaced, custom, events, anew
+        )
+        self._progress.way_back = self._progress.snapshot
+        if self._progress.exclusives.any_running(anew):
+            self._progress.way_back = self._limited("snapshot", Snapshot, replaced, custom)
         self._progress.notes += self._progress.snapshot.notes
 
     def _activate(self) -> None:
@@ -260,9 +266,8 @@ class Transaction:
 
     def _activate_one(self, entry: PlanEntry, restored: Restored) -> None:
         lifecycle = self._progress.new[entry.key]
-        kept = (
-            None if self._progress.snapshot is None else self._progress.snapshot.kept.get(entry.key)
-        )
+        snapshot, predecessor = self._progress.snapshot, entry.predecessor
+        kept = None if snapshot is None or entry.anew else snapshot.kept.get(entry.key)
         custom = restored.custom
         self._progress.notes += lifecycle.prepare_database()
         lifecycle.on_load()
@@ -270,10 +275,10 @@ class Transaction:
             restored.attributes.get(entry.key, {}),
             {"value": custom[entry.key]} if entry.key in custom else {},
             from_version="" if kept is None else kept.version,
-            predecessor=entry.old,
+            predecessor=predecessor,
         )
         passed = frozenset() if kept is None else kept.passed
-        before = Baseline() if entry.old is None else entry.old.baseline
+        before = Baseline() if predecessor is None else predecessor.baseline
         standing = lifecycle.initialize(state, passed, before)
         lifecycle.register()
         self._progress.notes += problems_of(lifecycle.generation)

@@ -70,6 +70,11 @@ class Watcher:
         return self._observer.mode
 
     @property
+    def folders(self) -> frozenset[str]:
+        """The real paths of the folders that are watched."""
+        return self._observer.watched or frozenset()
+
+    @property
     def watching(self) -> bool:
         """True while the files that the settings name are watched."""
         return self._settings.enabled and self._thread is not None and self._thread.is_alive()

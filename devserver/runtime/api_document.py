@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from devserver.runtime.api_schemas import Schemas, renamed
+from devserver.runtime.api_security import SecuritySchemes, required
 from devserver.runtime.api_views import operations_of_views, permissions_of, refusal, template_of
-from devserver.runtime.framework import document_of, operations_of
+from devserver.runtime.framework import called_by, document_of, operations_of
 from devserver.runtime.generation import Generation
 from devserver.runtime.mounts import Mount
 from devserver.runtime.route_list import BASE_METHODS
@@ -23,11 +24,12 @@ Told = tuple[str, str, str, dict[str, Any]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiPart:
-    """`paths` and `schemas` as they stand in the document; `problems` is what could not be
-    told."""
+    """`paths`, `schemas` and `security` (schemes) as they stand in the document; `problems` is
+    what could not be told."""
 
     paths: dict[str, Any] = field(default_factory=dict)
     schemas: dict[str, Any] = field(default_factory=dict)
+    security: dict[str, Any] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
 
 
@@ -37,17 +39,19 @@ def part_of(generation: Generation) -> ApiPart:
     if generation.app is None:
         return ApiPart()
     schemas = Schemas(generation.key)
+    security = SecuritySchemes(generation.key, generation.name)
     paths = _Paths(generation.name, generation.key)
     for told in operations_of_views(generation.app, schemas):
         paths.add(*told)
-    for told in _of_mounts(generation.app, schemas):
+    for told in _of_mounts(generation.app, schemas, security):
         paths.add(*told)
     for mount in generation.app.mounts:
         if mount.framework is None:
             paths.opaque(f"{mount.prefix}/{{rest}}", mount.name)
     schemas.finish()
     # Through text and back: what a plugin calls a dict may be anything.
-    told = json.loads(json.dumps({"paths": paths.found, "schemas": schemas.named}, default=str))
+    made = {"paths": paths.found, "schemas": schemas.named, "security": security.named}
+    told = json.loads(json.dumps(made, default=str))
     return ApiPart(**told, problems=tuple(schemas.problems))
 
 
@@ -126,19 +130,21 @@ class _Paths:
         return free
 
 
-def _of_mounts(app: PluginApp, schemas: Schemas) -> Iterator[Told]:
+def _of_mounts(app: PluginApp, schemas: Schemas, security: SecuritySchemes) -> Iterator[Told]:
     for mount in app.mounts:
         if mount.framework is not None:
-            yield from _of_framework(mount, schemas)
+            yield from _of_framework(mount, schemas, security)
 
 
-def _of_framework(mount: Mount, schemas: Schemas) -> Iterator[Told]:
+def _of_framework(mount: Mount, schemas: Schemas, security: SecuritySchemes) -> Iterator[Told]:
     document = document_of(mount.framework)
-    names = schemas.add(document.get("components", {}).get("schemas", {}))
+    components = document.get("components", {})
+    names = schemas.add(components.get("schemas", {}))
+    guards = security.add(components.get("securitySchemes", {}), mount.prefix)
     if not document:
         yield from _of_plain_framework(mount)
     needed = {
-        (template_path(route.path), method.lower()): permissions_of(route.endpoint)
+        (template_path(route.path), method.lower()): _permissions(route)
         for route in operations_of(mount.framework)
         for method in route.methods
     }
@@ -146,7 +152,7 @@ def _of_framework(mount: Mount, schemas: Schemas) -> Iterator[Told]:
         for method, operation in item.items():
             if method not in _METHODS:
                 continue
-            told = renamed(operation, names)
+            told = required(renamed(operation, names), guards)
             permissions = needed.get((path, method))
             if permissions:
                 told["x-required-permissions"] = permissions
@@ -154,11 +160,15 @@ def _of_framework(mount: Mount, schemas: Schemas) -> Iterator[Told]:
             yield mount.prefix + path, method, name, told
 
 
+def _permissions(route: Any) -> list[str]:
+    return [key for view in called_by(route) for key in permissions_of(view)]
+
+
 def _of_plain_framework(mount: Mount) -> Iterator[Told]:
     for route in operations_of(mount.framework):
         template = mount.prefix + template_path(route.path)
         operation = _bare(template)
-        permissions = permissions_of(route.endpoint)
+        permissions = _permissions(route)
         if permissions:
             operation["x-required-permissions"] = permissions
         for method in sorted(set(route.methods) - BASE_METHODS):

@@ -14,16 +14,20 @@ from urllib.parse import quote
 
 from devserver.core.errors import DevServerError
 from devserver.runtime.background import Background
+from devserver.runtime.clients import client_of, has_left
 from devserver.runtime.gate import as_current_work
 from devserver.runtime.loop import Call, PluginLoop
+from devserver.runtime.pages import plain_error
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
+    from flask import Response
 
 Message = dict[str, Any]
 Asgi = Callable[[Message, Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Any]
 _PIECE = 64 * 1024
-_LOOK = 0.5  # seconds after which a waiting thread can be interrupted
+_LOOK = 0.5  # seconds after which a waiting thread can be interrupted, and looks at the client
+_CLIENT_LEFT = "499 Client Closed Request"  # read by nobody
 
 
 class NoAnswer(DevServerError):
@@ -50,6 +54,8 @@ class AsgiApplication:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Raises what the application raises before its answer begins, NoAnswer."""
         scope = scope_of(environ)
+        if scope["type"] == "websocket":
+            return _no_websockets(environ)(environ, start_response)
         state = self._state()
         if state is not None:
             scope["state"] = dict(state)
@@ -60,6 +66,9 @@ class AsgiApplication:
         except BaseException:  # the thread may be interrupted while it waits
             exchange.close()
             raise
+        if head is None and exchange.client_has_left:
+            start_response(_CLIENT_LEFT, [])
+            return ()
         if head is None:
             raise NoAnswer(
                 "the ASGI application ended without an answer",
@@ -81,6 +90,7 @@ class _Exchange:
         on_error: Callable[[BaseException], object],
     ) -> None:
         self._input = environ["wsgi.input"]
+        self._client = client_of(environ)
         self._left = _length(environ)
         self._loop = loop
         self._on_error = on_error
@@ -90,6 +100,7 @@ class _Exchange:
         self._taken: asyncio.Future[None] | None = None
         self._gone: asyncio.Event = asyncio.Event()
         self._received = self._begun = self._complete = self._closed = False
+        self._is_out = self.client_has_left = False
         self._background: Background | None = None
 
     # -- on the loop ---------------------------------------------------------------------------
@@ -157,11 +168,14 @@ class _Exchange:
     # -- in the request's thread ---------------------------------------------------------------
 
     def next(self) -> Any:
-        """The head, then each part; None at the end. Raises what the application raised."""
+        """The head, then each part; None at the end, and when the client left a stream. Raises
+        what the application raised."""
         while True:
             try:
                 kind, what = self._arrived.get(timeout=_LOOK)
             except queue.Empty:
+                if self._look_at_client() and self._is_out:
+                    return None
                 continue
             if kind == "read":
                 self._read(what)
@@ -181,7 +195,15 @@ class _Exchange:
         else:
             self._loop.call_soon(_settle, asked, piece)
 
+    def _look_at_client(self) -> bool:
+        """True when the client has left; the application hears of it when it asks."""
+        if not self.client_has_left and has_left(self._client):
+            self.client_has_left = True
+            self._loop.call_soon(self._gone.set)
+        return self.client_has_left
+
     def __iter__(self) -> Iterator[bytes]:
+        self._is_out = True
         while (part := self.next()) is not None:
             yield part
             self._loop.call_soon(self._take)
@@ -196,6 +218,16 @@ class _Exchange:
         if not self._complete:
             self._loop.call_soon(self._gone.set)
             self._call.cancel()
+
+
+def _no_websockets(environ: WSGIEnvironment) -> Response:
+    return plain_error(
+        501,
+        "WebSockets are not served here",
+        hint="a streaming answer works (text/event-stream, say), and so does the application "
+        "under an ASGI server of its own",
+        accept=environ.get("HTTP_ACCEPT", ""),
+    )
 
 
 def _settle(asked: asyncio.Future[bytes], result: Any) -> None:
@@ -220,11 +252,12 @@ def _length(environ: WSGIEnvironment) -> int | None:
 
 
 def scope_of(environ: WSGIEnvironment) -> Message:
-    """The ASGI scope of a WSGI request; `path` has `root_path` in front, as the protocol asks."""
+    """The ASGI scope of a WSGI request, also of one that asks for a WebSocket; `path` has
+    `root_path` in front, as the protocol asks."""
     mounted = environ.get("SCRIPT_NAME", "")
     path = _text(mounted + environ.get("PATH_INFO", ""))
     return {
-        "type": "http",
+        "type": "websocket" if _asks_for_websocket(environ) else "http",
         "asgi": {"version": "3.0", "spec_version": "2.4"},
         "http_version": environ.get("SERVER_PROTOCOL", "HTTP/1.1").partition("/")[2],
         "method": environ["REQUEST_METHOD"],
@@ -237,6 +270,10 @@ def scope_of(environ: WSGIEnvironment) -> Message:
         "client": (environ.get("REMOTE_ADDR", ""), int(environ.get("REMOTE_PORT") or 0)),
         "server": (environ.get("SERVER_NAME", ""), int(environ.get("SERVER_PORT") or 0)),
     }
+
+
+def _asks_for_websocket(environ: WSGIEnvironment) -> bool:
+    return str(environ.get("HTTP_UPGRADE", "")).strip().lower() == "websocket"
 
 
 def _text(path: str) -> str:

@@ -25,12 +25,12 @@ class Background:
     @classmethod
     def of_current(cls, task: asyncio.Task[Any] | None) -> Background | None:
         """What the current request's `task` does from now on; None outside of requests."""
-        after = CURRENT.get()
-        if after is None or task is None:
+        after, scope = CURRENT.get(), SCOPE.get()
+        if after is None or scope is None or task is None:
             return None
         background = cls(task, after)
         CURRENT.set(background._flight)
-        SCOPE.set(background._scope)
+        scope.continue_in(background._scope)  # a middleware has the work in a task of its own
         return background
 
     def over(self, *, failed: bool) -> None:

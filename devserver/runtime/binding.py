@@ -12,7 +12,13 @@ from flask import jsonify, make_response, request
 from flask.wrappers import Response
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from devserver.core.errors import DevServerError
+from devserver.runtime.describe import describe
 from devserver.runtime.signatures import signature_of
+
+
+class UnfitView(DevServerError):
+    """A view has a parameter that no request can give."""
 
 
 class BadParameters(Exception):
@@ -27,7 +33,7 @@ def bound(
     view: Callable[..., Any], path_parameters: frozenset[str], run: Callable[..., Any]
 ) -> Callable[..., Any]:
     """`view` as Flask calls it: with path parameters only. `run(view, kwargs)` calls it, also
-    where it is a coroutine function."""
+    where it is a coroutine function. Raises UnfitView."""
     body, queries = _parameters(view, path_parameters)
 
     def bound_view(**from_path: Any) -> Any:
@@ -75,7 +81,6 @@ class Parameter:
     name: str
     adapter: TypeAdapter[Any]
     default: Any
-    multiple: bool = False
 
 
 def _parameters(
@@ -92,12 +97,33 @@ def _parameters(
         if annotation is parameter.empty or isinstance(annotation, str):
             annotation = str
         default = MISSING if parameter.default is parameter.empty else parameter.default
-        found = Parameter(parameter.name, TypeAdapter(annotation), default)
-        if is_json_kind(annotation) and body is None:
+        found = Parameter(parameter.name, _adapter(view, parameter.name, annotation), default)
+        if not is_json_kind(annotation):
+            queries.append(found)
+        elif body is None:
             body = found
         else:
-            queries.append(found)
+            raise UnfitView(
+                f"the view {_name(view)} asks for two JSON bodies, "
+                f"{body.name!r} and {found.name!r}",
+                hint="a request has one: let it take one model that holds both",
+            )
     return body, tuple(queries)
+
+
+def _adapter(view: Callable[..., Any], name: str, annotation: Any) -> TypeAdapter[Any]:
+    try:
+        return TypeAdapter(annotation)
+    except Exception as error:
+        raise UnfitView(
+            f"the parameter {name!r} of the view {_name(view)} has a type that no request can "
+            f"give: {describe(error).splitlines()[0]}",
+            hint="annotate it with a type that pydantic knows, or take it from flask.request",
+        ) from error
+
+
+def _name(view: Callable[..., Any]) -> str:
+    return repr(getattr(view, "__name__", "view"))
 
 
 def is_json_kind(annotation: Any) -> bool:
@@ -141,7 +167,10 @@ def _take(
 def _json_body(parameter: Parameter, errors: list[dict[str, Any]]) -> Any:
     if not request.get_data(cache=True):
         return MISSING
-    value = request.get_json(force=True, silent=True)
+    try:
+        value = request.get_json(force=True, silent=True)
+    except RecursionError:  # brackets inside of brackets, thousands of them
+        value = None
     if value is None and request.get_data(cache=True).strip() != b"null":
         errors.append(
             {"loc": [parameter.name], "msg": "the body is no JSON", "type": "json_invalid"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -13,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 from devserver.core.errors import CommitFailed, DatabaseUnavailable, PluginUnavailable
 from devserver.core.names import RESERVED
 from devserver.runtime.canary import Share
+from devserver.runtime.clients import client_of
 from devserver.runtime.gate import CURRENT, FROM_OURSELVES, Flight, Gate
 from devserver.runtime.pages import plain_error
 from devserver.runtime.registry import PluginRecord, Registry
@@ -177,6 +179,7 @@ class _Answer:
         self._is_settled = False
         self._head: Any = ()
         self._written: list[bytes] = []
+        self._environ = environ
         try:
             app = flight.generation.app
             flight.generation.counters.requests += 1
@@ -191,7 +194,7 @@ class _Answer:
         self._stream = OpenStream(
             chain(self._written, self._parts) if self._written else self._parts,
             context=context,
-            client=environ.get("werkzeug.socket"),
+            client=client_of(environ),
             ends_early=lambda: not self._has_length,
         )
 
@@ -200,9 +203,9 @@ class _Answer:
         self._has_length = any(name.lower() == "content-length" for name, _ in headers)
         if self._share is not None:
             headers = [*headers, *self._share.headers]
-        if self._is_settled:  # an application that begins with its first part
-            return self._start_response(status, headers, *rest)
         self._head = (status, headers, *rest)
+        if self._is_settled:  # an application that begins with its first part
+            return self._start_response(*self._head)
         return self._written.append
 
     def _settle(self, environ: WSGIEnvironment) -> None:
@@ -232,6 +235,18 @@ class _Answer:
             self._share.done(failed=self._failed)
 
     def __iter__(self) -> Iterator[bytes]:
+        try:
+            yield from self._on_its_way()
+        except Exception as error:
+            app = self._flight.generation.app
+            if app is None or self._flight.stream is not None:
+                raise
+            # Nothing is out yet: another answer takes the place of the one that failed.
+            answer = app.failures.answer(error, self._environ.get("HTTP_ACCEPT", ""))
+            instead = (sys.exc_info(),) if self._head else ()
+            yield from answer(self._environ, lambda *head: self._start(*head, *instead))
+
+    def _on_its_way(self) -> Iterator[bytes]:
         flight = self._flight
         for part in self._stream:
             if flight.stream is None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from devserver.core.errors import PermissionDenied, PluginUnavailable
-from devserver.runtime.pages import failure_page, told_by_us
+from devserver.runtime.pages import Failures, told_by_us
 from devserver.runtime.tracebacks import format_error
 
 
@@ -37,12 +37,17 @@ def application_of(router: Any, prefix: str = "") -> Any:
     return app
 
 
-def install_error_answers(app: Any) -> None:
+def install_error_answers(app: Any, failures: Failures) -> None:
     """What the application has no handler for is answered as in any other view."""
+
+    async def raised(request: Any, error: Exception) -> Any:
+        # It is raised once more when this is out, and reported then.
+        return _sent(failures.page(error, _accept(request), format_error(error)))
+
     for kind in (PermissionDenied, PluginUnavailable):
         app.exception_handlers.setdefault(kind, _of_ours)
     if 500 not in app.exception_handlers:
-        app.exception_handlers.setdefault(Exception, _raised)
+        app.exception_handlers.setdefault(Exception, raised)
 
 
 def operations_of(app: Any) -> Iterator[Any]:
@@ -52,6 +57,15 @@ def operations_of(app: Any) -> Iterator[Any]:
     for route in flatten(app.router.routes):
         if getattr(route, "methods", None) and getattr(route, "endpoint", None):
             yield route
+
+
+def called_by(operation: Any) -> Iterator[Any]:
+    """The endpoint, and the dependencies that are called before it."""
+    yield operation.endpoint
+    dependencies = list(getattr(getattr(operation, "dependant", None), "dependencies", ()))
+    for each in dependencies:
+        yield each.call
+        dependencies += each.dependencies
 
 
 def document_of(app: Any) -> dict[str, Any]:
@@ -89,11 +103,6 @@ def _sent(answer: Any) -> Any:
 
 async def _of_ours(request: Any, error: Exception) -> Any:
     return _sent(told_by_us(error, _accept(request)))
-
-
-async def _raised(request: Any, error: Exception) -> Any:
-    # It is raised once more when this is out, and logged then.
-    return _sent(failure_page(error, _accept(request), format_error(error)))
 
 
 async def _unfit(_request: Any, error: Any) -> Any:

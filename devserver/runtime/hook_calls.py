@@ -54,7 +54,12 @@ class HookCalls:
         Raises PluginHookFailed.
         """
         hook = hook_of(self.generation.plugin, name)
-        return None if hook is None else self.call(hook, *arguments, hook=name)
+        if hook is None:
+            return None
+        if self.generation.live:
+            return self.call(hook, *arguments, hook=name)
+        with self.generation.table.times.measure("hook", name):
+            return self.call(hook, *arguments, hook=name)
 
     def call(self, function: Callable[..., Any], *arguments: Any, hook: str) -> Any:
         """What a function gives that is, or runs, plugin code; `hook` is told of in errors.

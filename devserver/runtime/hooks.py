@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any
 
-from devserver.core.errors import LoopBlocked, PluginHookFailed
+from devserver.core.errors import DevServerError, LoopBlocked, PluginHookFailed
 from devserver.runtime.coroutines import (
     Awaitable,
     CoroutineCancelled,
@@ -168,9 +168,9 @@ class HookRunner:
         """
         context = contextvars.Context()
         text = self._call_plain(_told, (error,), plugin, hook, patience.again(), context)
-        return PluginHookFailed(
-            f"{hook!r} of {plugin!r} raised {text}", plugin=plugin, hook=hook, code="RUN001"
-        )
+        told = f"{hook!r} of {plugin!r} raised {text}"
+        hint = error.hint if isinstance(error, DevServerError) else None
+        return PluginHookFailed(told, plugin=plugin, hook=hook, code="RUN001", hint=hint)
 
     def _blocked(self, call: Call, plugin: str, hook: str, patience: _Patience) -> PluginHookFailed:
         """The hook itself has blocked the loop."""

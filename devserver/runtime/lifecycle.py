@@ -86,7 +86,8 @@ class Lifecycle:
 
     def construct(self) -> None:
         """Makes the plugin object and gives it its host."""
-        plugin = self._calls.call(asked.build, self.generation.table, hook=self._entry)
+        with self.generation.table.times.measure("hook", self._entry):
+            plugin = self._calls.call(asked.build, self.generation.table, hook=self._entry)
         if not issubclass(type(plugin), BasePlugin):
             raise self._calls.fault(
                 "construct",

@@ -22,6 +22,7 @@ from weakref import WeakValueDictionary
 from devserver.core.names import normalise
 from devserver.core.source import PluginSource, SourceFile
 from devserver.runtime.code_cache import CodeCache
+from devserver.runtime.load_times import LoadTimes
 from devserver.runtime.namespace import NamespaceRoot, packages_of
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class ModuleTable:
         self.modules: dict[str, ModuleType] = {}
         self.imported: set[str] = set()
         self.exposed = False
+        self.times = LoadTimes()
         self._files = source.modules()
         self._packages = packages_of(self._files, self.package, single_file=source.single_file)
         self._cache = cache
@@ -100,7 +102,8 @@ class ModuleTable:
             owner = self.load(parent) if name != self.package else None
             module = self.modules.get(name)
             if module is None:
-                module = self._execute(name)
+                with self.times.measure("module", name):
+                    module = self._execute(name)
             if owner is not None:
                 setattr(owner, child, module)
             return module

@@ -7,17 +7,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from devserver.runtime.asgi import AsgiApplication, scope_of
+from devserver.runtime.asgi import AsgiApplication, Message, scope_of
 from devserver.runtime.framework import install_error_answers, is_of
 from devserver.runtime.ledger import Ledger
 from devserver.runtime.lifespan import Lifespan
 from devserver.runtime.loop import PluginLoop
-from devserver.runtime.pages import failure_page, told_by_us
+from devserver.runtime.pages import Failures
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
-
-    from devserver.runtime.routes import ErrorSink
 
 
 @dataclass(eq=False, slots=True)
@@ -32,22 +30,29 @@ class Mount:
     name: str = "application"
 
     def fit(self, environ: WSGIEnvironment) -> int:
-        """2 when it answers the request, 1 when it does so for another method, else 0."""
+        """2 when it answers the request, 1 when it does so for another method or redirects to
+        where it does (a slash at the end), else 0."""
         path = environ.get("PATH_INFO", "") or "/"
         if self.prefix and path != self.prefix and not path.startswith(f"{self.prefix}/"):
             return 0
         if self.prefix or self.framework is None:
             return 2
         scope = {**scope_of(environ), "app": self.framework}
+        fit = self._match(scope)
+        if not fit and path != "/" and self.framework.router.redirect_slashes:
+            fit = min(1, self._match(_other_slash(scope)))
+        return fit
+
+    def _match(self, scope: Message) -> int:
         return max((r.matches(scope)[0].value for r in self.framework.router.routes), default=0)
 
 
 class Mounts:
-    """What is mounted in one generation's app, asked in order. `on_error` is told what they
-    raise, and gives the text for the page."""
+    """What is mounted in one generation's app, asked in order; `failures` answers for what they
+    raise."""
 
-    def __init__(self, on_error: ErrorSink) -> None:
-        self._on_error = on_error
+    def __init__(self, failures: Failures) -> None:
+        self._failures = failures
         self._mounts: list[Mount] = []
 
     def __iter__(self) -> Iterator[Mount]:
@@ -70,10 +75,11 @@ class Mounts:
             self._mounts.append(Mount(prefix, app, name=_name_of(app)))
             return
         if has_routes(app):
-            install_error_answers(app)
+            install_error_answers(app, self._failures)
         lifespan = Lifespan(app, loop)
-        served = AsgiApplication(app, loop, on_error=self._on_error, state=lambda: lifespan.state)
-
+        served = AsgiApplication(
+            app, loop, on_error=self._failures.report, state=lambda: lifespan.state
+        )
         framework = app if has_routes(app) else None
         self._mounts.append(Mount(prefix, served, framework, lifespan, _name_of(app)))
 
@@ -101,14 +107,13 @@ class Mounts:
         try:
             return mount.serve(below, start_response)
         except Exception as error:  # noqa: BLE001 - plugin code may raise anything
-            return self._failed(error, environ)(environ, start_response)
+            answer = self._failures.answer(error, environ.get("HTTP_ACCEPT", ""))
+            return answer(environ, start_response)
 
-    def _failed(self, error: Exception, environ: WSGIEnvironment) -> WSGIApplication:
-        accept = environ.get("HTTP_ACCEPT", "")
-        known = told_by_us(error, accept)
-        if known is not None:
-            return known
-        return failure_page(error, accept, self._on_error(error))
+
+def _other_slash(scope: Message) -> Message:
+    path = scope["path"]
+    return {**scope, "path": path.rstrip("/") if path.endswith("/") else f"{path}/"}
 
 
 def is_asgi(app: Any) -> bool:

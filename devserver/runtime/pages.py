@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from html import escape
 from typing import Any
 
 from flask import Response, json, request
 
 from devserver.core.errors import DevServerError, PermissionDenied, PluginUnavailable
+
+ErrorSink = Callable[[BaseException], str]
+"""Is told what plugin code raised; gives the traceback as text."""
 
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{status} {error}</title>
@@ -35,14 +39,9 @@ def wants_page(accept: str) -> bool:
     return False
 
 
-def error_page(
-    status: int, error: str, *, hint: str | None = None, details: str | None = None, **more: Any
-) -> Response:
-    """`{"error", "hint", ...}` or the same as HTML; needs a request context.
-
-    `details` is preformatted text such as a traceback.
-    """
-    return _build(status, error, hint, details, wants_page(request.headers.get("Accept", "")), more)
+def error_page(status: int, error: str, *, hint: str | None = None, **more: Any) -> Response:
+    """`{"error", "hint", ...}` or the same as HTML; needs a request context."""
+    return _build(status, error, hint, None, wants_page(request.headers.get("Accept", "")), more)
 
 
 def _build(
@@ -71,7 +70,8 @@ def plain_error(
     details: str | None = None,
     **more: Any,
 ) -> Response:
-    """The same outside of a request context; `accept` is the request's Accept header."""
+    """The same outside of a request context; `accept` is the request's Accept header, `details`
+    preformatted text such as a traceback."""
     return _build(status, error, hint, details, wants_page(accept), more)
 
 
@@ -88,15 +88,27 @@ def told_by_us(error: Exception, accept: str) -> Response | None:
     return None
 
 
-def failure_page(error: Exception, accept: str, trace: str) -> Response:
-    """The answer where a view raised; `trace` is told along."""
-    return plain_error(
-        500,
-        f"{type(error).__name__}: {safe_str(error)}",
-        hint=hint_on(error),
-        accept=accept,
-        details=trace,
-    )
+class Failures:
+    """Answers to what plugin code raises in requests. `report` is told of it and gives the
+    traceback, `mask` takes secrets out of texts."""
+
+    def __init__(self, report: ErrorSink, mask: Callable[[str], str]) -> None:
+        self.report = report
+        self._mask = mask
+
+    def answer(self, error: Exception, accept: str) -> Response:
+        """Reported, and told to the client; what the product itself raises is no failure."""
+        return told_by_us(error, accept) or self.page(error, accept, self.report(error))
+
+    def page(self, error: Exception, accept: str, trace: str) -> Response:
+        """The page alone; `trace` is told along."""
+        return plain_error(
+            500,
+            self._mask(f"{type(error).__name__}: {safe_str(error)}"),
+            hint=hint_on(error),
+            accept=accept,
+            details=self._mask(trace),
+        )
 
 
 def hint_on(error: Exception) -> str:

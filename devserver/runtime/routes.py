@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Flask, jsonify, request
 from flask.json.provider import DefaultJSONProvider
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
-from werkzeug.routing import RequestRedirect
+from pydantic import BaseModel
+from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed
+from werkzeug.routing import RequestRedirect, RoutingException
 
 from devserver.core.errors import (
     DatabaseUnavailable,
@@ -30,7 +31,7 @@ from devserver.runtime.framework import (
 from devserver.runtime.gate import as_current_work
 from devserver.runtime.loop import PluginLoop
 from devserver.runtime.mounts import Mounts, is_asgi
-from devserver.runtime.pages import error_page, hint_on, safe_str
+from devserver.runtime.pages import ErrorSink, Failures, error_page
 from devserver.runtime.route_list import BASE_METHODS
 from devserver.runtime.unchecked import refuse_unchecked
 from devserver.sdk.routing import Route, Router
@@ -43,10 +44,16 @@ class RouteConflict(DevServerError):
     """Two routes of a plugin answer the same path and method."""
 
 
-class _OrderedJSON(DefaultJSONProvider):
-    """Answers keep the order in which a view built them."""
+class _AnswerJSON(DefaultJSONProvider):
+    """Answers keep the order in which a view built them, and may hold pydantic models anywhere."""
 
     sort_keys = False
+
+    @staticmethod
+    def default(value: Any) -> Any:
+        if isinstance(value, BaseModel):
+            return value.model_dump(mode="json")
+        return DefaultJSONProvider.default(value)
 
 
 class PluginApp(Flask):
@@ -54,7 +61,7 @@ class PluginApp(Flask):
     coroutine functions; without it they are served once `mount` has given one. `mask` takes
     secrets out of texts."""
 
-    json_provider_class = _OrderedJSON
+    json_provider_class = _AnswerJSON
 
     def __init__(
         self,
@@ -74,11 +81,9 @@ class PluginApp(Flask):
         )
         self.run_async = run
         self.secret_key = _session_key()
-        self._on_error = on_error
-        self._mask = mask
-        self.mounts = Mounts(on_error)
+        self.failures = Failures(on_error, mask)
+        self.mounts = Mounts(self.failures)
         self.offers: list[tuple[str, Any]] = []
-        self.register_error_handler(HTTPException, _http_error)
         self.register_error_handler(BadParameters, _bad_parameters)
         self.register_error_handler(PermissionDenied, _permission_denied)
         self.register_error_handler(PluginUnavailable, _unavailable)
@@ -117,22 +122,23 @@ class PluginApp(Flask):
             return super().async_to_sync(func)
         return self.run_async.as_plain(func)
 
+    def handle_http_exception(self, e: HTTPException) -> Any:
+        """As the plugin answers it, else with our page. No handler of ours stands in the way of
+        one that the plugin has for all errors."""
+        answer = super().handle_http_exception(e)
+        return _http_error(e) if answer is e and not isinstance(e, RoutingException) else answer
+
     def handle_exception(self, e: Exception) -> Any:
-        """What a view raised: reported with the plugin's own frames, answered with 500."""
-        text = self._on_error(e)
-        handler = self._find_error_handler(e, request.blueprints)
-        if handler is not None and handler is not _http_error:
-            return self.finalize_request(self.ensure_sync(handler)(e), from_error_handler=True)
-        answer = error_page(
-            500,
-            self._mask(f"{type(e).__name__}: {safe_str(e)}"),
-            hint=hint_on(e),
-            details=text,
-        )
+        """What a view raised: reported with the plugin's own frames, answered with 500 by what
+        the plugin has for that, else by our page."""
+        trace = self.failures.report(e)
+        answer: Any = InternalServerError(original_exception=e)
+        handler = self._find_error_handler(answer, request.blueprints)
+        if handler is not None:
+            answer = self.ensure_sync(handler)(answer)
+        if isinstance(answer, InternalServerError):
+            answer = self.failures.page(e, request.headers.get("Accept", ""), trace)
         return self.finalize_request(answer, from_error_handler=True)
-
-
-ErrorSink = Callable[[BaseException], str]
 
 
 @functools.cache

@@ -39,6 +39,10 @@ class Secrets:
         """The values of every plugin, as texts."""
         return self._all
 
+    def mask_all(self, text: str) -> str:
+        """Any text without the secrets of all plugins."""
+        return masked(text, self._all)
+
     def mask(self, plugin: str, text: str) -> str:
         """A text about a plugin without its secrets."""
         return masked(text, self.of([plugin]))

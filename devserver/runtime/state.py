@@ -53,13 +53,15 @@ _AT_CONSTRUCTION = frozenset(("host",))
 class Snapshot:
     """The run-time state of all generations of a transaction. All values are in one pickle, so
     objects that plugins share stay shared. `custom` maps plugins to what get_persistent_state()
-    gave, `events` are what they have not heard yet."""
+    gave, `events` are what they have not heard yet. Of those in `anew` there is nothing, but
+    references of others to them are kept."""
 
     def __init__(
         self,
         generations: Sequence[Generation],
         custom: Mapping[str, Any],
         events: WaitingEvents | None = None,
+        anew: Collection[str] = (),
     ) -> None:
         self._events = events
         self._plugins = tuple(g.key for g in generations)
@@ -74,7 +76,8 @@ class Snapshot:
         self.kept: dict[str, Kept] = {}
         unchanged: dict[Place, Any] = {}
         for generation in generations:
-            unchanged |= self._keep(generation)
+            if generation.key not in anew:
+                unchanged |= self._keep(generation)
         self.dumped = self._dump_with_shared(unchanged)
         if custom:
             self.values |= {(key, CUSTOM): value for key, value in custom.items()}
@@ -244,6 +247,14 @@ class Snapshot:
                 kept = self.kept[key]
                 self.kept[key] = replace(kept, passed=kept.passed | {name})
         return Restored.of(loaded.values, lost=loaded.lost)
+
+    def foreseen(self, key: str) -> Kept:
+        """What a successor of the same code would keep of a plugin."""
+        kind = self._kinds[key]
+        for owner, name in self._handed_on:
+            if owner == key and is_made_anew(kind, kind, name):
+                self._move((owner, name), changed=False)
+        return self.kept[key]
 
     @property
     def notes(self) -> list[str]:

@@ -7,11 +7,13 @@ import contextvars
 import inspect
 import threading
 import time
+import weakref
 from collections.abc import Callable, Coroutine, Generator, Iterator
 from concurrent.futures import Future
 from typing import Any, cast
 
 from devserver.runtime.loop import PluginLoop
+from devserver.runtime.whereabouts import current_task
 from devserver.runtime.work_database import work_scope
 
 _LONGEST = 1.0
@@ -106,13 +108,15 @@ class _Paced:
 
 
 class TaskHandle:
-    """A background task of a generation; it runs from commit to disposal."""
+    """A background task of a generation; it runs from commit to disposal. `task` is what runs
+    it once it has begun."""
 
     def __init__(self, function: Callable[..., Any], name: str, pause: Pause) -> None:
         self.function = function
         self.name = name
         self.future: Future[Any] | None = None
         self.cancelled = False
+        self.task: weakref.ref[asyncio.Task[Any]] | None = None
         self._pause = pause
         self._begun = False
         self._ended = threading.Event()
@@ -141,6 +145,7 @@ class TaskHandle:
 
     async def _run(self) -> Any:
         self._begun = True
+        self.task = current_task()
         try:
             return await _Paced(self._own(), self._pause)
         finally:

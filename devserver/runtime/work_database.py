@@ -88,16 +88,26 @@ class WorkScope:
         self._connection: Any = None
         self._settle: Settle | None = None
         self._over = False
+        self._sequel: WorkScope | None = None
 
     def connection(self, database: PluginDatabase) -> Any:
         """The work's connection. Raises DatabaseUnavailable, or DevServerError when the work is
         over."""
         with self._lock:
+            sequel = self._sequel
+            if sequel is not None:
+                return sequel.connection(database)
             if self._over:
                 raise _outside()
             if self._settle is None:
                 self._connection, self._settle = database.connect()
             return self._connection
+
+    def continue_in(self, sequel: WorkScope) -> None:
+        """Whoever asks for a connection from now on gets that of `sequel`, in every task of the
+        work."""
+        with self._lock:
+            self._sequel = sequel
 
     def settle(self, *, failed: bool) -> None:
         """Commits or rolls back what was done so far. Raises DatabaseUnavailable, CommitFailed."""

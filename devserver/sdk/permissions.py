@@ -53,12 +53,17 @@ def require(*keys: str) -> None:
 
 
 def requires_permission(*keys: str) -> Callable[[F], F]:
-    """Lets a function or coroutine function run only for callers that hold all of `keys`.
+    """Lets a function or coroutine function run only for callers that hold all of `keys`; as a
+    dependency of FastAPI (`Depends(requires_permission("a.b"))`) it asks for them as well.
 
-    Raises PermissionDenied (HTTP 403 in a route) otherwise.
+    Raises PermissionDenied (HTTP 403 in a route) otherwise, TypeError where the keys are left out.
     """
+    if not keys or not all(isinstance(key, str) for key in keys):
+        raise TypeError('name the permission: @requires_permission("orders.view")')
 
-    def decorate(function: F) -> F:
+    def decorate(function: F | None = None) -> Any:
+        if function is None:
+            return require(*keys)
         if inspect.iscoroutinefunction(function):
 
             @functools.wraps(function)
@@ -80,6 +85,8 @@ def requires_permission(*keys: str) -> Callable[[F], F]:
         # A route that is declared below this decorator would serve the function unchecked.
         if hasattr(function, "__dict__"):
             function.__dict__["__unchecked_permissions__"] = keys
-        return checked  # type: ignore[no-any-return]
+        return checked
 
+    # Else FastAPI would have callers send the function, and run the view without asking.
+    decorate.__dict__.update(__signature__=inspect.Signature(), __required_permissions__=keys)
     return decorate

@@ -6,12 +6,14 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypedDict
 
 from flask import Blueprint, Response, jsonify, request
 
 from devserver.core.errors import DevServerError, PluginUnavailable
+from devserver.core.names import EVERY
 from devserver.core.outcome import Outcome, Result
+from devserver.runtime.clients import client_of, has_left
 from devserver.runtime.tracebacks import format_error
 from devserver.web import shapes
 from devserver.web.canary import start_canary
@@ -19,7 +21,6 @@ from devserver.web.errors import BadInput, Refusal
 from devserver.web.inputs import flag, get_record, json_object, spelled
 from devserver.web.instances import InstancesApi
 from devserver.web.ports import Control
-from devserver.web.stream import has_left
 
 Answer = Response | tuple[Response, int]
 _log = logging.getLogger("devserver.web")
@@ -40,7 +41,9 @@ class PluginApi:
         get("/plugins/<name>/status")(self.status)
         get("/plugins/<name>/info")(self.info)
         post("/plugins/discover")(self.discover)
+        post("/plugins/reload")(self.reload_all)
         post("/plugins/<name>/reload")(self.reload)
+        post("/plugins/<name>/restart")(self.restart)
         post("/plugins/<name>/enable")(self.enable)
         post("/plugins/<name>/disable")(self.disable)
         post("/plugins/<name>/load")(self.load)
@@ -83,8 +86,25 @@ class PluginApi:
             if "canary" in request.args:
                 outcome = start_canary(self._control, name)
             else:
-                outcome = self._control.reload(name, force=flag("force"), trigger="api")
+                outcome = self._control.reload(name, **_asked())
         return jsonify(outcome.to_json()), status_of(outcome)
+
+    def restart(self, name: str) -> Answer:
+        """Like `reload`, but nothing of the plugin's state goes on."""
+        name = spelled(self._control, name)
+        with diagnosed(self._control, name):
+            outcome = self._control.restart(name, **_asked())
+        return jsonify(outcome.to_json()), status_of(outcome)
+
+    def reload_all(self) -> Answer:
+        """Reloads every plugin that is not disabled, dependencies first: `{success, outcomes}`,
+        with 409 where one was rolled back, else 422 where one was refused."""
+        if flag("all_instances"):
+            return self._instances.ask(EVERY, "reload")
+        outcomes = self._control.reload_all(**_asked())
+        status = max(map(_weight, outcomes), default=(0, 200))[1]
+        document = {"success": status == 200, "outcomes": [o.to_json() for o in outcomes]}
+        return jsonify(document), status
 
     def enable(self, name: str) -> Answer:
         """Puts a plugin into service; the outcome with 422 or 409 when it cannot go live. With
@@ -140,7 +160,7 @@ class PluginApi:
     def _call(self, name: str, command: str, arguments: dict[str, Any]) -> object:
         try:
             with diagnosed(self._control, name):
-                client = request.environ.get("werkzeug.socket")
+                client = client_of(request.environ)
                 return self._control.run_command(
                     name, command, arguments, caller_left=lambda: has_left(client)
                 )
@@ -170,6 +190,21 @@ class PluginApi:
     def graph(self) -> Answer:
         """Who depends on whom."""
         return jsonify(shapes.graph(self._control.registry.view))
+
+
+class _Asked(TypedDict):
+    force: bool
+    backup_state: bool
+
+
+def _asked() -> _Asked:
+    return {"force": flag("force"), "backup_state": flag("backup_state")}
+
+
+def _weight(outcome: Outcome) -> tuple[int, int]:
+    """What is told for several is what is told for the worst."""
+    status = status_of(outcome)
+    return (200, 422, 409).index(status), status
 
 
 def _with_routes() -> bool:

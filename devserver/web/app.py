@@ -19,14 +19,18 @@ from devserver.web.encoding import JSON
 from devserver.web.errors import install_error_pages
 from devserver.web.gatekeeper import Gatekeeper, GateSettings
 from devserver.web.history import HistoryApi
+from devserver.web.inspection import InspectionApi
 from devserver.web.instances import Group, InstancesApi
+from devserver.web.logs import LogsApi
 from devserver.web.messages import MessagesApi
 from devserver.web.metrics import Metrics
 from devserver.web.openapi import ApiBrowser
 from devserver.web.packages import PackagesApi
 from devserver.web.ports import Control
+from devserver.web.settings import SettingsApi
 from devserver.web.stream import EventStream
 from devserver.web.tokens import Tokens
+from devserver.web.watch import WatchApi
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -61,10 +65,14 @@ def create_web_app(
         instances,
         HistoryApi(control=control),
         ConfigurationApi(control=control),
+        SettingsApi(control=control),
         AdminApi(control=control),
         ManagementApi(control=control),
         EventStream(control=control, stopping=stopping),
         MessagesApi(control=control),
+        InspectionApi(control=control),
+        LogsApi(control=control),
+        WatchApi(control=control),
         CanaryApi(control=control),
         Dashboard(control=control),
         ApiBrowser(control=control),

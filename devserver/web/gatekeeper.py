@@ -13,6 +13,7 @@ from werkzeug.wrappers import Response
 
 from devserver.core.names import RESERVED, normalise
 from devserver.core.permissions import NOBODY, Caller
+from devserver.runtime.clients import client_of
 from devserver.runtime.dispatcher import CALLER_KEY
 from devserver.web.access import Access
 from devserver.web.authority import (
@@ -207,7 +208,7 @@ def _may_be_scheme(origin: Origin, request: _Request) -> bool:
 
 
 def _local_address(environ: WSGIEnvironment) -> str:
-    connection = environ.get("werkzeug.socket")
+    connection = client_of(environ)
     try:
         return str(connection.getsockname()[0]) if connection is not None else ""
     except OSError:

@@ -18,6 +18,7 @@ from werkzeug.wsgi import LimitedStream
 
 from devserver.web.body import ChunkedBody, TimedReader
 from devserver.web.head import MAX_HEADERS, MAX_LINE, HeadRefused, RequestHead, parse_head
+from devserver.web.logs import LOGS
 from devserver.web.response import PeerGone, ResponseWriter
 
 if TYPE_CHECKING:
@@ -139,7 +140,8 @@ class RequestHandler(WSGIRequestHandler):
         answered = self._answer(environ, writer)
         ms = (time.perf_counter() - began) * 1000
         path = environ["PATH_INFO"]
-        _log.debug("%s %r %d %.1f ms", self.head.method, path, writer.status, ms)
+        if path != LOGS:  # whoever follows the records would see nothing but that they look
+            _log.debug("%s %r %d %.1f ms", self.head.method, path, writer.status, ms)
         self.dev_server.connections.idle(self.connection)
         if answered:
             self._prepare_for_next(body, keep_alive=writer.keep_alive)

@@ -75,10 +75,10 @@ class InstancesApi:
         return (*outcome.notes, OTHERS_FOLLOW_LATER) if later else outcome.notes
 
     def ask(self, plugin: str, action: str) -> tuple[Response, int]:
-        """Has every instance `enable`, `disable` or `reload` a plugin, this one first:
+        """Has every instance `enable`, `disable` or `reload` a plugin, or EVERY, this one first:
         `?policy=halt` (the others only if it goes well) or `continue`. 200 when all have done
         it, else 409 with those that have not, and why."""
-        options = {"force": True} if flag("force") else {}
+        options = {key: True for key in ("force", "backup_state") if flag(key)}
         report = self._needed().ask(
             plugin, action, policy=_policy(), options=options, timeout=_timeout()
         )

@@ -78,6 +78,8 @@ def _with(
         close = getattr(parts, "close", None)
         if close is not None:
             close()
+    if not head:  # making the page failed: another answer has taken its place
+        return [content]
     status, headers, *error = head
     content = _inserted(content, script)
     start_response(status, _headers(headers, len(content)), *error)

@@ -21,6 +21,7 @@ from devserver.runtime.registry import PluginRecord
 from devserver.web.plugin_metrics import PREFIX as _PREFIX
 from devserver.web.plugin_metrics import events, healths, latencies
 from devserver.web.ports import Control
+from devserver.web.process_metrics import process
 from devserver.web.shapes import records
 
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ class Metrics:
             "Commands that wait for the reloader.",
             value=self._control.queued(),
         )
+        yield from process()
         plugins = GaugeMetricFamily(f"{_PREFIX}_plugins", "Plugins by status.", labels=["status"])
         by_status = Counter(r.status for r in known)
         for status in PluginStatus:

@@ -77,6 +77,7 @@ class ApiBrowser:
         tags: list[dict[str, Any]] = []
         paths: dict[str, Any] = {}
         schemas: dict[str, Any] = dict(_SHARED)
+        security: dict[str, Any] = {}
         for record in records(view):
             if record.answering is None:
                 continue
@@ -84,13 +85,14 @@ class ApiBrowser:
             tags.append(_tag(record, part.problems))
             paths |= part.paths
             schemas |= part.schemas
+            security |= part.security
         return {
             "openapi": "3.1.0",
             "info": {"title": self._control.title, "version": __version__},
             "servers": [{"url": "/"}],
             "tags": tags,
             "paths": paths,
-            "components": {"schemas": schemas},
+            "components": {"schemas": schemas, "securitySchemes": security},
         }
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from devserver.runtime.clients import client_of
 from devserver.web.authority import parse_address
 from devserver.web.handler import CONNECTION_MEMO
 
@@ -73,7 +74,7 @@ def _look_up(environ: WSGIEnvironment) -> PeerSocket | None:
 
 def _endpoints(environ: WSGIEnvironment) -> tuple[Endpoint, Endpoint] | None:
     """The client's end and ours, or None where the server does not tell them."""
-    connection = environ.get("werkzeug.socket")
+    connection = client_of(environ)
     remote = parse_address(str(environ.get("REMOTE_ADDR", "")))
     port = str(environ.get("REMOTE_PORT", ""))
     if connection is None or remote is None or not port.isdigit():

@@ -10,12 +10,17 @@ from typing import Any, Protocol
 from devserver.core.outcome import Outcome
 from devserver.reload.canary_control import CanaryControl
 from devserver.reload.configurations import Configurations
+from devserver.reload.followers import Followers
+from devserver.reload.inspection import Inspection
 from devserver.reload.journal import Journal
 from devserver.reload.rollbacks import Rollbacks
+from devserver.reload.settings_in_force import SettingsInForce
+from devserver.reload.watch_log import WatchReport
 from devserver.runtime.api_document import ApiPart
 from devserver.runtime.event_log import EventLog
 from devserver.runtime.generation import Generation
 from devserver.runtime.latency import LatencyFigures
+from devserver.runtime.log_ring import LogRing
 from devserver.runtime.registry import Registry
 
 
@@ -30,14 +35,36 @@ class Control(Protocol):
     journal: Journal
     events: EventLog
     """What plugins published lately."""
+    logs: LogRing
+    """What was logged lately."""
+    watcher: WatchReport | None
     rollbacks: Rollbacks | None
     canaries: CanaryControl
+    inspection: Inspection
+    in_force: SettingsInForce
+    followers: Followers
+    """Plugins whose saves are reloaded though `reload.automatic` is false."""
     configurations: Configurations
     started_at: float
     """Unix seconds."""
 
-    def reload(self, name: str, *, force: bool = False, trigger: str = "api") -> Outcome:
-        """Reloads and waits for the outcome. Raises PluginNotFound, PluginUnavailable."""
+    def reload(
+        self, name: str, *, force: bool = False, backup_state: bool = False, trigger: str = "api"
+    ) -> Outcome:
+        """Reloads and waits for the outcome; with `backup_state` state is written down, too.
+        Raises PluginNotFound, PluginUnavailable."""
+        ...
+
+    def restart(
+        self, name: str, *, force: bool = False, backup_state: bool = False, trigger: str = "api"
+    ) -> Outcome:
+        """Like `reload`, but the plugin's state begins anew."""
+        ...
+
+    def reload_all(
+        self, *, force: bool = False, backup_state: bool = False, trigger: str = "api"
+    ) -> list[Outcome]:
+        """Reloads every plugin that is not disabled, dependencies first."""
         ...
 
     def enable(self, name: str, *, routes: bool = True, trigger: str = "api") -> Outcome:
@@ -66,6 +93,11 @@ class Control(Protocol):
 
     def unload(self, name: str, *, force: bool = False, trigger: str = "api") -> Outcome:
         """Like `disable`, until the next start. Raises PluginNotFound, SwitchRefused."""
+        ...
+
+    def apply_settings(self, development_mode: bool | None = None) -> None:
+        """Reads config/hot-loading.yaml anew and waits until it is in force; with development
+        mode on or off for this run, where that is given."""
         ...
 
     def discover(self) -> list[str]:

@@ -119,6 +119,20 @@ def reload_status(control: Control) -> dict[str, Any]:
     }
 
 
+def following(control: Control, record: PluginRecord, *, auto_reload: bool) -> dict[str, Any]:
+    """What somebody who follows a plugin begins with. `automatic`: its saves are reloaded."""
+    asked_for = auto_reload or record.key in control.followers
+    return {
+        "plugin": record.name,
+        "status": str(record.status),
+        "generation": 0 if record.generation is None else record.generation.number,
+        "pending": record.pending,
+        "reason": record.reason,
+        "watching": control.watch_status()["watching"],
+        "automatic": asked_for or control.in_force.current.reloads_automatically,
+    }
+
+
 def summary(control: Control) -> dict[str, Any]:
     """All plugins counted. `uptime` is in seconds."""
     known = records(control.registry.view)

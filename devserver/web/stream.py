@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import select
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from flask import Blueprint, Response, json, request
 
 from devserver.reload.journal import FeedEvent
+from devserver.runtime.clients import client_of, has_left
+from devserver.web.family import Family
+from devserver.web.inputs import flag, get_record
 from devserver.web.ports import Control
+from devserver.web.shapes import following
 
 _HEARTBEAT_SECONDS = 15.0
 _TICK_SECONDS = 1.0
@@ -46,6 +49,7 @@ class EventStream:
     def blueprint(self) -> Blueprint:
         blueprint = Blueprint("events", __name__)
         blueprint.get("/api/events")(self.events)
+        blueprint.post("/api/plugins/<name>/follow")(self.follow)
         return blueprint
 
     def events(self) -> Response:
@@ -54,21 +58,45 @@ class EventStream:
         newest = self._control.journal.last_event_id
         asked = request.headers.get("Last-Event-ID") or request.args.get("last_event_id")
         seen = _event_id(asked, newest)
-        body = self._run(seen, newest, request.environ.get("werkzeug.socket"))
-        response = Response(body, mimetype="text/event-stream")
-        response.headers["X-Accel-Buffering"] = "no"
-        return response
+        client = client_of(request.environ)
+        return _answer(self._run(seen, self._hello(newest), client, lambda _: True))
 
-    def _run(self, seen: int, newest: int, client: socket.socket | None) -> Iterator[str]:
+    def follow(self, name: str) -> Response:
+        """The part of the stream that is about a plugin and those that depend on it, from now on.
+        It begins with `following` (`{plugin, status, generation, pending, reason, watching,
+        automatic}`). With `?auto_reload=true` saves of the plugin are reloaded though
+        `reload.automatic` is false, until the client leaves."""
+        record = get_record(self._control, name)
+        key, automatic = record.key, flag("auto_reload")
+        about = following(self._control, record, auto_reload=automatic)
+        del record  # it would hold the generation that is on its way out
+        family = Family(key, self._control.registry)
+        seen, client = self._control.journal.last_event_id, client_of(request.environ)
+        first = f"event: following\ndata: {json.dumps(about)}\n\n"
+        run = self._run(seen, first, client, family.concerns)
+        return _answer(self._reloading(key, run) if automatic else run)
+
+    def _reloading(self, key: str, run: Iterator[str]) -> Iterator[str]:
+        with self._control.followers.reloading(key):
+            yield from run
+
+    def _run(
+        self,
+        seen: int,
+        first: str,
+        client: socket.socket | None,
+        wanted: Callable[[FeedEvent], bool],
+    ) -> Iterator[str]:
         self._count(1)
         try:
-            yield f"retry: {_RETRY_MS}\n{self._hello(newest)}"
+            yield f"retry: {_RETRY_MS}\n{first}"
             beat = time.monotonic()
             while not self._stopping.is_set() and not has_left(client):
                 found = self._control.journal.events_after(seen, self._tick)
-                if found:
-                    seen = found[-1].id
-                    yield "".join(map(_format, found))
+                seen = found[-1].id if found else seen
+                told = "".join(map(_format, filter(wanted, found)))
+                if told:
+                    yield told
                     beat = time.monotonic()
                 elif time.monotonic() - beat >= self._heartbeat:
                     yield ": heartbeat\n\n"
@@ -89,6 +117,12 @@ class EventStream:
             self._open += by
 
 
+def _answer(body: Iterator[str]) -> Response:
+    response = Response(body, mimetype="text/event-stream")
+    response.headers["X-Accel-Buffering"] = "no"
+    return response
+
+
 def _event_id(asked: str | None, newest: int) -> int:
     """The event that the client saw last. One of an earlier run counts as none at all."""
     if asked is None:
@@ -100,20 +134,3 @@ def _event_id(asked: str | None, newest: int) -> int:
 
 def _format(event: FeedEvent) -> str:
     return f"id: {event.id}\nevent: {event.kind}\ndata: {json.dumps(event.payload)}\n\n"
-
-
-def has_left(client: socket.socket | None) -> bool:
-    """True when the client has closed its end."""
-    if client is None:
-        return False
-    try:
-        # A socket with a time limit would wait for something to read, whatever the flags say.
-        look = select.poll()
-        look.register(client, select.POLLIN)
-        if not look.poll(0):
-            return False
-        return client.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
-    except BlockingIOError:
-        return False
-    except (OSError, ValueError):
-        return True

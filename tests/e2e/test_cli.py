@@ -276,3 +276,32 @@ def test_validate_watch_sees_every_save(folder: Path) -> None:
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE) == 130
         assert process.stderr.read() == ""
+
+
+def test_a_plugin_is_followed_and_its_saves_are_live_until_ctrl_c(
+    folder: Path, start: Callable[..., Running]
+) -> None:
+    (folder / "config").mkdir()
+    (folder / "config" / "hot-loading.yaml").write_text(
+        "hot_loading:\n  reload:\n    automatic: false\n"
+    )
+    server = start()
+    following = subprocess.Popen(
+        [*COMMAND, "plugins", "dev", "users", "--watch", "--auto-reload", "--json"],
+        cwd=folder,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with following:
+        assert following.stdout is not None
+        assert following.stderr is not None
+        assert json.loads(following.stdout.readline())["kind"] == "following"
+        save(folder, 'GREETING = "hello"', 'GREETING = "hi"')
+        heard = (json.loads(line) for line in following.stdout)
+        outcome = next(event for event in heard if event["kind"] == "outcome")["payload"]
+        assert (outcome["result"], outcome["reloaded"]) == ("reloaded", ["users", "orders"])
+        following.send_signal(signal.SIGINT)
+        assert (following.wait(PATIENCE), following.stderr.read().strip()) == (130, "")
+    server.wait_for("outcome", result="reloaded", plugin="users")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -129,3 +130,41 @@ def test_it_follows_reloads_and_keeps_what_is_open(lab: Lab, page: Any) -> None:
     page.wait_for_selector(operation("get /clock/hit"), state="detached")
     page.fill("#filter", "fresh")
     assert page.inner_text("#tally") == "1"
+
+
+FIELDS = {
+    "type": "object",
+    "required": ["file"],
+    "properties": {
+        "file": {"type": "string", "contentMediaType": "application/octet-stream"},
+        "words": {"type": "array", "items": {"type": "string"}},
+    },
+}
+
+
+def test_forms_are_sent_with_their_files(lab: Lab, page: Any) -> None:
+    routes = """
+        @router.post("/send")
+        def send():
+            from flask import request
+            file = request.files["file"]
+            return {"file": file.filename, "size": len(file.read()),
+                    "words": request.form.getlist("words")}
+    """
+    lab.save(("users", plugin("users", 2, routes=routes)))
+    body = {"content": {"multipart/form-data": {"schema": FIELDS}}}
+
+    def with_form(route: Any) -> None:
+        told = route.fetch().json()
+        told["paths"]["/users/send"]["post"]["requestBody"] = body
+        route.fulfill(json=told)
+
+    page.route("**/openapi.json", with_form)
+    page.reload()
+    page.click(operation("post /users/send") + " summary")
+    page.set_input_files("input[type=file]", {"name": "a.txt", "mimeType": "", "buffer": b"abc"})
+    page.fill("input[aria-label=words]", "one, two")
+    page.click(operation("post /users/send") + " .send")
+    page.wait_for_selector(".answer b[data-good=true]")
+    answer = json.loads(page.inner_text(".answer pre"))
+    assert answer == {"file": "a.txt", "size": 3, "words": ["one", "two"]}

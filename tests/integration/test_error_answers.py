@@ -93,6 +93,39 @@ def test_a_plugin_answers_its_errors_itself(live: Lab) -> None:
     assert live.get("/users/other").json["error"] == "KeyError: 'x'"
 
 
+CATCH_ALL = """
+@app.errorhandler(500)
+def failed(error):
+    return {"sorry": type(error.original_exception).__name__}, 500
+
+@app.errorhandler(Exception)
+def anything(error):
+    if not isinstance(error, HTTPException):
+        raise error
+    return error if error.code == 405 else ({"code": error.code}, error.code)
+
+@router.get("/fail")
+def fail():
+    raise ZeroDivisionError
+
+@router.get("/folder/")
+def folder():
+    return {}
+"""
+
+
+def test_its_own_page_for_500_and_its_answer_to_all_errors_are_used(lab: Lab) -> None:
+    top = "from werkzeug.exceptions import HTTPException"
+    lab.write("users", plugin("users", top=top, routes=CATCH_ALL))
+    lab.start()
+    failed = lab.get("/users/fail")
+    assert (failed.status_code, failed.json) == (500, {"sorry": "ZeroDivisionError"})
+    assert lab.running.control.plugin_details("users")["metrics"]["errors"] == 1
+    assert lab.get("/users/nowhere").json == {"code": 404}
+    assert lab.ask("POST", "/users/fail").json["error"] == "Method Not Allowed"
+    assert lab.get("/users/folder").status_code == 308
+
+
 @pytest.mark.parametrize("path", ["plain", "async", "flask", "pages/secret"])
 def test_the_permission_is_asked_for_on_every_kind_of_route(
     live: Lab, granted: None, path: str

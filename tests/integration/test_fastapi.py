@@ -62,6 +62,10 @@ def get_api_routes(self):
     async def secret():
         return {"secret": True}
 
+    @api.get("/guarded", dependencies=[Depends(requires_permission("shop.secret"))])
+    async def guarded():
+        return {"secret": True}
+
     @api.post("/later")
     async def later(tasks: BackgroundTasks):
         tasks.add_task(done.append, VERSION)
@@ -124,12 +128,15 @@ def test_other_paths_and_methods(live: Lab) -> None:
     assert live.get("/shop/nothing").json["error"] == "Not Found"
     assert live.ask("DELETE", "/shop/items").status_code == 405
     assert live.json("/shop/version")["version"] == 1  # the router's own routes are there too
+    elsewhere = live.get("/shop/plain/?a=1")
+    assert (elsewhere.status_code, elsewhere.location) == (307, "http://localhost/shop/plain?a=1")
 
 
-def test_the_permission_is_asked_for(live: Lab) -> None:
-    assert live.json("/shop/secret") == {"secret": True}
+@pytest.mark.parametrize("path", ["/shop/secret", "/shop/guarded", "/shop/guarded?function=x"])
+def test_the_permission_is_asked_for(live: Lab, path: str) -> None:
+    assert live.json(path) == {"secret": True}
     with acting_for(Caller(name="somebody", grants=frozenset({"shop.view"}))):
-        denied = live.get("/shop/secret")
+        denied = live.get(path)
     assert denied.status_code == 403
     assert denied.json["missing"] == ["shop.secret"]
 
@@ -158,7 +165,7 @@ def test_routes_are_listed(live: Lab) -> None:
     listed = {(r.path, r.methods) for r in live.generation("shop").routes}
     assert ("/items/<number>", ("GET",)) in listed
     assert ("/items", ("POST",)) in listed
-    assert live.running.control.plugin_details("shop")["routes"]["count"] == 10
+    assert live.running.control.plugin_details("shop")["routes"]["count"] == 11
 
 
 SLOW = """
@@ -311,3 +318,64 @@ def test_a_request_is_one_transaction_and_its_background_work_another(lab: Lab) 
     wait_for(lambda: lab.json("/shop/notes") == ["good", "after"], "the background work")
     assert lab.ask("POST", "/shop/note/bad").status_code == 500
     assert lab.json("/shop/notes") == ["good", "after"]
+
+
+MIDDLEWARE = """
+from devserver.sdk import BasePlugin
+
+web = FastAPI()
+here = []
+answered = asyncio.Event()
+
+@web.middleware("http")
+async def around(request, call_next):
+    return await call_next(request)
+
+@web.post("/note")
+async def note(tasks: BackgroundTasks):
+    plugin.ctx.db.execute(sqlalchemy.text("create table note (text varchar)"))
+    tasks.add_task(after)
+    return {}
+
+async def after():
+    await answered.wait()
+    plugin.ctx.db.execute(sqlalchemy.text("insert into note values ('after')"))
+
+@web.get("/notes")
+async def notes():
+    answered.set()
+    return [row[0] for row in plugin.ctx.db.execute(sqlalchemy.text("select text from note"))]
+"""
+
+
+def test_background_work_behind_a_middleware_has_a_transaction_of_its_own(lab: Lab) -> None:
+    body = "def on_load(self, ctx):\n    global plugin\n    plugin = self" + OFFER
+    lab.write("shop", shop(1, body, top="import sqlalchemy\n" + MIDDLEWARE))
+    lab.start()
+    assert lab.ask("POST", "/shop/note").status_code == 200
+    wait_for(lambda: lab.json("/shop/notes") == ["after"], "the background work", 5)
+
+
+def test_no_secret_is_told_with_an_error(lab: Lab) -> None:
+    lab.write("/config/plugins.yaml", "shop:\n  api_token: hunter2hunter2\n")
+    body = """
+def register_routes(self, app, router):
+    api = APIRouter()
+
+    @api.get("/fail")
+    async def fail():
+        raise KeyError(self.config["api_token"])
+
+    def legacy(environ, start_response):
+        raise KeyError(self.config["api_token"])
+
+    app.include_router(api)
+    app.mount("/legacy", legacy)
+"""
+    lab.write("shop", shop(1, body))
+    lab.start()
+    for path in ("/shop/fail", "/shop/legacy"):
+        failed = lab.get(path)
+        assert failed.status_code == 500
+        assert failed.json["error"].startswith("KeyError")
+        assert "hunter2" not in failed.text

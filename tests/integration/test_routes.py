@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+import pytest
 from werkzeug.test import EnvironBuilder
 
 from devserver.runtime.dispatcher import Dispatcher
@@ -142,3 +143,60 @@ def test_a_request_keeps_its_path_for_the_servers_log(lab: Lab) -> None:
     answer.close()  # type: ignore[attr-defined]
     assert answered.is_set()
     assert (environ["SCRIPT_NAME"], environ["PATH_INFO"]) == ("", "/users/echo")
+
+
+ANSWERS = """
+@router.get("/list")
+def many() -> list[User]:
+    return [User(name="Ada", born=date(1815, 12, 10))]
+
+@router.get("/dict")
+def by_name() -> dict[str, User]:
+    return {"ada": many()[0]}, 201
+
+@router.post("/json")
+def given(body: list):
+    return body
+"""
+USER = """
+from datetime import date
+from pydantic import BaseModel
+
+class User(BaseModel):
+    name: str
+    born: date
+"""
+
+
+def test_models_are_answers_wherever_they_stand(lab: Lab) -> None:
+    lab.write("users", plugin("users", top=USER, routes=ANSWERS))
+    lab.start()
+    ada = {"name": "Ada", "born": "1815-12-10"}
+    assert lab.json("/users/list") == [ada]
+    assert lab.get("/users/dict").json == {"ada": ada}
+
+
+def test_json_that_is_nested_without_end_is_refused(lab: Lab) -> None:
+    lab.write("users", plugin("users", top=USER, routes=ANSWERS))
+    lab.start()
+    refused = lab.ask("POST", "/users/json", data="[" * 100_000)
+    assert refused.status_code == 422
+    assert refused.json["errors"][0]["type"] == "json_invalid"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "said", "hint"),
+    [
+        ("a: dict, b: User", "'view' asks for two JSON bodies, 'a' and 'b'", "one model"),
+        ("at: threading.Lock", "the parameter 'at' of the view 'view' has a type", "pydantic"),
+    ],
+)
+def test_a_view_that_no_request_fits_is_refused(
+    lab: Lab, parameters: str, said: str, hint: str
+) -> None:
+    routes = f"@router.post('/view')\ndef view({parameters}):\n    return {{}}"
+    lab.write("users", plugin("users", top=USER + "import threading\n", routes=routes))
+    lab.start()
+    (found,) = lab.running.registry.view.plugins["users"].diagnostics
+    assert said in found.message
+    assert hint in str(found.hint)

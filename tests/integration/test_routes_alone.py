@@ -37,6 +37,7 @@ def test_a_disabled_plugin_may_keep_its_routes(live: Lab, ended: list[int]) -> N
     control = live.running.control
     outcome = control.disable("clock", routes=False)
     assert (outcome.routes_before, outcome.routes_after) == (0, 0)
+    assert "or the server stops" in outcome.notes[-1]
     assert str(live.running.registry.view.plugins["clock"].status) == "disabled"
     assert live.json("/clock/hit") == {"hits": 1}
     assert live.json("/clock/hit") == {"hits": 2}
@@ -92,7 +93,9 @@ def test_they_go_with_its_files_and_with_the_server(live: Lab, ended: list[int])
 def test_a_plugin_may_be_enabled_without_its_routes(live: Lab) -> None:
     control = live.running.control
     control.disable("clock")
-    assert control.enable("clock", routes=False).routes_after == 0
+    outcome = control.enable("clock", routes=False)
+    assert outcome.routes_after == 0
+    assert "or the server starts anew" in outcome.notes[-1]
     assert control.run_command("clock", "ping", {}) == "pong"
     refused = live.get("/clock/hit")
     assert refused.status_code == 503

@@ -2,8 +2,9 @@
 
 import { el, fill, reconcile } from "./dom.js";
 import { Feed, get } from "./feed.js";
-import { exampleOf, typeOf } from "./schemas.js";
+import { exampleOf, fieldsOf, isFile, isList, typeOf } from "./schemas.js";
 
+const FORMS = { "multipart/form-data": FormData, "application/x-www-form-urlencoded": URLSearchParams };
 const METHODS = ["get", "post", "put", "patch", "delete", "head", "options", "trace"];
 const at = (id) => document.getElementById(id);
 let api = { tags: [], paths: {}, components: {} };
@@ -20,10 +21,11 @@ function entriesOf(plugin) {
   return entries;
 }
 
-/** What to begin with as the body, of its first kind. */
+/** What to begin with as the body, of its first kind; a form has fields instead. */
 function bodyOf(operation) {
   const [kind, content] = Object.entries(operation.requestBody?.content ?? {})[0] ?? [];
   if (!kind) return {};
+  if (FORMS[kind]) return { kind, fields: fieldsOf(api, content.schema) };
   return { kind, example: exampleOf(api, content.schema), type: typeOf(api, content.schema) };
 }
 
@@ -76,12 +78,19 @@ function updateEntry(element, entry) {
   fill(trial, ...trialOf(entry));
 }
 
-function trialOf({ path, method, operation, kind, example, type }) {
+function inputOf(one) {
+  const takesFile = one.in === "form" && isFile(api, one.schema);
+  const input = el("input", { type: takesFile ? "file" : "text", "aria-label": one.name });
+  if (takesFile) input.multiple = isList(api, one.schema);
+  else input.value = String(one.schema?.default ?? "");
+  return input;
+}
+
+function trialOf({ path, method, operation, kind, fields, example, type }) {
   const parameters = (operation.parameters ?? []).filter((one) => ["path", "query", "header"].includes(one.in));
-  const inputs = parameters.map((one) => ({ one, input: el("input", { type: "text", "aria-label": one.name }) }));
-  for (const { one, input } of inputs) input.value = String(one.schema?.default ?? "");
-  const body = kind ? el("textarea", { "aria-label": "Body", spellcheck: "false" }) : null;
-  if (kind) body.value = JSON.stringify(example, null, 2);
+  const inputs = [...parameters, ...(fields ?? [])].map((one) => ({ one, input: inputOf(one) }));
+  const body = kind && !fields ? el("textarea", { "aria-label": "Body", spellcheck: "false" }) : null;
+  if (body) body.value = JSON.stringify(example, null, 2);
   const answer = el("div", { className: "answer", hidden: true, role: "status" });
   const button = el("button", { type: "button", className: "send" }, "Send");
   button.addEventListener("click", async () => {
@@ -103,22 +112,31 @@ function trialOf({ path, method, operation, kind, example, type }) {
   ].filter((part) => part !== null);
 }
 
+/** What an input holds: files, texts between commas where there may be several, or one text. */
+function valuesOf(one, input) {
+  if (input.files) return [...input.files];
+  const texts = isList(api, one.schema) ? input.value.split(",").map((text) => text.trim()) : [input.value];
+  return texts.filter((text) => text !== "");
+}
+
 /** Asks, and gives what to show of the answer. */
 async function send(path, method, inputs, kind, body) {
   const query = new URLSearchParams();
   const headers = {};
+  const form = FORMS[kind] && new FORMS[kind]();
   let target = path;
   for (const { one, input } of inputs) {
     if (one.in === "path") target = target.replace(`{${one.name}}`, encodeURIComponent(input.value));
-    else if (one.in === "query" && input.value !== "") query.append(one.name, input.value);
+    else if (one.in === "query") for (const value of valuesOf(one, input)) query.append(one.name, value);
+    else if (one.in === "form") for (const value of valuesOf(one, input)) form.append(one.name, value);
     else if (one.in === "header" && input.value !== "") headers[one.name] = input.value;
   }
-  if (kind) headers["Content-Type"] = kind;
+  if (kind && !form) headers["Content-Type"] = kind; // else the browser tells it, with its boundary
   if (at("token").value) headers.Authorization = `Bearer ${at("token").value}`;
   const url = query.size ? `${target}?${query}` : target;
   const began = performance.now();
   try {
-    const response = await fetch(url, { method: method.toUpperCase(), headers, body: body?.value, credentials: "same-origin" });
+    const response = await fetch(url, { method: method.toUpperCase(), headers, body: form ?? body?.value, credentials: "same-origin" });
     const text = await response.text();
     const took = `${Math.round(performance.now() - began)} ms`;
     const type = response.headers.get("content-type") ?? "";

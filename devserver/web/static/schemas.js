@@ -21,6 +21,26 @@ export function typeOf(document, schema) {
   return found.format ?? [found.type ?? found.title ?? "any"].flat().join(" | ");
 }
 
+/** The fields of a form, told as parameters are. */
+export function fieldsOf(document, schema) {
+  const found = resolve(document, schema);
+  return Object.entries(found.properties ?? {}).map(([name, one]) => (
+    { name, in: "form", schema: one, required: (found.required ?? []).includes(name) }));
+}
+
+/** Whether several values fit. */
+export function isList(document, schema) {
+  const found = resolve(document, schema);
+  return found.type === "array" || (found.anyOf ?? []).some((one) => isList(document, one));
+}
+
+/** Whether a file fits, or several. */
+export function isFile(document, schema) {
+  const found = resolve(document, schema);
+  return found.format === "binary" || "contentMediaType" in found
+    || [...(found.anyOf ?? []), ...(found.items ? [found.items] : [])].some((one) => isFile(document, one));
+}
+
 /** A value that fits, as far as that can be told. */
 export function exampleOf(document, schema, depth = 0) {
   const found = resolve(document, schema);

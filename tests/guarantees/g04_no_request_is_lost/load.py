@@ -34,8 +34,26 @@ def coroutine(wire: Wire, more: dict[str, str]) -> list[str]:
     return _stamped(wire.ask("/report/async", **more))
 
 
-def stream(wire: Wire, more: dict[str, str]) -> list[str]:
-    answer = wire.ask("/report/stream", **more)
+def fastapi(wire: Wire, more: dict[str, str]) -> list[str]:
+    return _stamped(wire.ask("/report/api/later", **more))
+
+
+def fastapi_plain(wire: Wire, more: dict[str, str]) -> list[str]:
+    return _stamped(wire.ask("/report/api/plain", **more))
+
+
+def fastapi_upload(wire: Wire, more: dict[str, str]) -> list[str]:
+    wire.send(head("/report/api/upload", "POST", Transfer_Encoding="chunked", **more))
+    wire.send(chunked([_BODY] * 20))
+    return _uploaded(wire.receive(), 20 * len(_BODY))
+
+
+def fastapi_stream(wire: Wire, more: dict[str, str]) -> list[str]:
+    return stream(wire, more, "/report/api/stream")
+
+
+def stream(wire: Wire, more: dict[str, str], path: str = "/report/stream") -> list[str]:
+    answer = wire.ask(path, **more)
     parts = lines(answer.body) if answer.status == 200 else []
     complete = [] if len(parts) == 5 else [f"a stream of {len(parts)} parts"]
     return _status(answer, 200) + complete + mixtures(parts)
@@ -106,7 +124,8 @@ def ancient(wire: Wire, _more: dict[str, str]) -> list[str]:
 
 KINDS: tuple[Request, ...] = (
     get, post, sleeping, coroutine, stream, head_only, nowhere, unchanged, part, large,
-    large_upload, chunked_upload, expecting, pipelined, ancient,
+    large_upload, chunked_upload, expecting, pipelined, ancient, fastapi, fastapi_plain,
+    fastapi_upload, fastapi_stream,
 )  # fmt: skip
 
 

@@ -45,6 +45,8 @@ import asyncio
 import json
 import time
 
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import StreamingResponse
 from flask import Response, request
 
 from devserver.sdk import BasePlugin
@@ -110,6 +112,39 @@ class Report(BasePlugin):
                     yield json.dumps(self.own()) + "\\n"
                     time.sleep(0.002)
             return Response(parts(), mimetype="application/x-ndjson")
+
+    def get_api_routes(self):
+        api = APIRouter(prefix="/api")
+
+        async def first():
+            made = self.stamp()
+            yield made
+            await asyncio.sleep(0.001)
+            assert made == self.stamp()
+
+        @api.get("/later")
+        async def later(first=Depends(first)):
+            await asyncio.sleep(0.005)
+            return [first, self.stamp()]
+
+        @api.get("/plain")
+        def plain(first=Depends(first)):
+            return [first, self.stamp()]
+
+        @api.post("/upload")
+        async def upload(request: Request):
+            first = self.stamp()
+            return {{"size": len(await request.body()), "stamps": [first, self.stamp()]}}
+
+        @api.get("/stream")
+        async def stream():
+            async def parts():
+                for _ in range(5):
+                    yield json.dumps(self.own()) + "\\n"
+                    await asyncio.sleep(0.002)
+            return StreamingResponse(parts())
+
+        return [api]
 """
 
 FILE = "0123456789" * 1000

@@ -207,3 +207,39 @@ def test_the_work_is_bounded_whatever_the_size() -> None:
         deep = [deep]
     assert Readable().of(deep)
     assert len(Readable().of("x" * 10_000_000)) < 11_000
+
+
+@pytest.mark.parametrize("by_settings", [True, False])
+def test_it_is_written_once_and_told_where_when_it_is_asked_for(
+    lab: Lab, by_settings: bool
+) -> None:
+    lab.settings(f"reload:\n  backup_state: {str(by_settings).lower()}\n")
+    lab.write("users", plugin("users"))
+    lab.start()
+    lab.json("/users/hit")
+    outcome = lab.running.control.reload("users", backup_state=True)
+    (path,) = backups(lab)
+    assert outcome.backups == (path.relative_to(lab.root).as_posix(),)
+    assert outcome.notes == (f"state written to {outcome.backups[0]}",)
+    assert json.loads(path.read_text())["state"]["hits"] == 1
+    disposed(lab, outcome)
+    assert backups(lab) == [path]
+
+
+def test_what_was_not_replaced_is_not_written_though_it_is_asked_for(lab: Lab) -> None:
+    lab.settings("reload:\n  backup_state: false\n")
+    lab.write("users", plugin("users"))
+    lab.start()
+    lab.write("users", "def")
+    outcome = lab.running.control.reload("users", backup_state=True)
+    assert (outcome.success, outcome.backups, backups(lab)) == (False, (), [])
+
+
+def test_what_is_asked_for_and_cannot_be_written_is_told(lab: Lab) -> None:
+    lab.write("users", plugin("users"))
+    lab.start()
+    (lab.root / "instance" / "backups").write_text("in the way")
+    outcome = lab.running.control.reload("users", backup_state=True)
+    assert (outcome.success, outcome.backups) == (True, ())
+    (note,) = outcome.notes
+    assert note.startswith("the state of 'users' was not written to instance/backups/: ")

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from devserver.cli.logs import logging_to
-from devserver.cli.screen import LogLine
+from devserver.runtime.log_lines import LogLine
 from devserver.runtime.shown_source import source_lines
 from tests.guarantees.g11_tracebacks_and_breakpoints.failing import failing, traceback_of
 from tests.integration.lab import Lab, plugin, wait_for

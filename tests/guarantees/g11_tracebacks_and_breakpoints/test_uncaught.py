@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from devserver.cli.logs import logging_to
-from devserver.cli.screen import LogLine
+from devserver.runtime.log_lines import LogLine
 from tests.integration.lab import Lab, plugin, wait_for
 
 TOP = """

@@ -41,8 +41,16 @@ class FakeControl:
     def disable(self, name: str, *, force: bool = False, trigger: str = "api") -> Outcome:
         return self._call("disable", name, force)
 
-    def reload(self, name: str, *, force: bool = False, trigger: str = "api") -> Outcome:
-        return self._call("reload", name, force)
+    def reload(
+        self, name: str, *, force: bool = False, backup_state: bool = False, trigger: str = "api"
+    ) -> Outcome:
+        return self._call("reload, state kept" if backup_state else "reload", name, force)
+
+    def reload_all(
+        self, *, force: bool = False, backup_state: bool = False, trigger: str = "api"
+    ) -> list[Outcome]:
+        names = sorted(r.name for r in self.registry.view.plugins.values())
+        return [self.reload(n, force=force, backup_state=backup_state) for n in names]
 
     def _call(self, deed: str, name: str, force: bool) -> Outcome:
         self.calls.append((deed, name, force))

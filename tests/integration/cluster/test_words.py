@@ -8,6 +8,7 @@ import pytest
 
 from devserver.cluster.words import Action, Words
 from devserver.core.errors import DevServerError
+from devserver.core.names import EVERY
 from devserver.core.outcome import Result
 from tests.integration.cluster.conftest import Start
 from tests.integration.cluster.fakes import ids
@@ -28,6 +29,26 @@ def test_force_travels_with_the_word(start: Start) -> None:
     group = start(2)
     group[0].group.ask("users", "disable", options={"force": True})
     assert [i.control.calls for i in group] == [[("disable", "users", True)]] * 2
+
+
+def test_all_plugins_are_one_word(start: Start) -> None:
+    group = start(2)
+    report = group[0].group.ask(EVERY, "reload", options={"backup_state": True})
+    assert (report["success"], report["revision"], report["plugin"]) == (True, 1, "*")
+    names = sorted(r.name for r in group[0].control.registry.view.plugins.values())
+    said = [("reload, state kept", name, False) for name in names]
+    assert [i.control.calls for i in group] == [said] * 2
+
+
+def test_one_plugin_that_fails_fails_the_word_for_all_of_them(start: Start) -> None:
+    group = start(2)
+    group[0].control.on_call = lambda _deed, name: Result.REJECTED if name == "users" else None
+    report = group[0].group.ask(EVERY, "reload")
+    assert not report["success"]
+    first = next(f for f in report["failed"] if f["instance"]["id"] == group[0].id)
+    assert (first["result"], first["message"]) == ("rejected", "reload users: rejected")
+    assert len(group[0].control.calls) > 1
+    assert group[1].control.calls == []
 
 
 def test_twenty_quick_words_come_in_their_order_and_once(start: Start) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from devserver.core.permissions import NOBODY, Caller
-from devserver.sdk.permissions import acting_for
+from devserver.sdk.permissions import acting_for, requires_permission
 from tests.integration.lab import Lab, plugin, wait_for
 
 GUARDED = """
@@ -123,3 +125,9 @@ def test_a_command_is_run_for_its_caller(lab: Lab) -> None:
     with acting_for(READER), pytest.raises(PermissionDenied, match=r"'users\.edit' is missing"):
         lab.running.control.run_command("users", "edit", {})
     assert lab.running.control.run_command("users", "edit", {}) == "edited"
+
+
+@pytest.mark.parametrize("keys", [(), (print,)])
+def test_a_decorator_without_its_keys_is_refused(keys: tuple[Any, ...]) -> None:
+    with pytest.raises(TypeError, match="name the permission"):
+        requires_permission(*keys)

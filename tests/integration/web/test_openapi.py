@@ -233,7 +233,9 @@ OFFER = """
 def get_api_routes(self):
     api = APIRouter(prefix="/api")
 
-    @api.post("/people/{number:int}", response_model=User, status_code=201)
+    own = Depends(requires_permission("users.own"))
+
+    @api.post("/people/{number:int}", response_model=User, status_code=201, dependencies=[own])
     @requires_permission("users.add")
     async def add(number: int, user: User) -> User:
         return user
@@ -251,12 +253,41 @@ def test_fastapis_routers_are_in_the_one_document(lab: Lab, web: FlaskClient) ->
     assert shapes(told(web)) == routed(lab)
     paths = document(web)["paths"]
     operation = paths["/users/api/people/{number}"]["post"]
-    assert operation["x-required-permissions"] == ["users.add"]
+    assert operation["x-required-permissions"] == ["users.add", "users.own"]
     assert operation["tags"] == ["users"]
     body = operation["requestBody"]["content"]["application/json"]["schema"]
     assert body == {"$ref": "#/components/schemas/users.User"}
     assert "201" in operation["responses"]
     assert paths["/users/old/{rest}"]["summary"] == "old answers everything below"
+
+
+SECURED = """
+from fastapi import Depends
+from fastapi.security import APIKeyHeader, OAuth2PasswordBearer
+
+web = FastAPI()
+
+@web.get("/me")
+async def me(token: str = Depends(OAuth2PasswordBearer(tokenUrl="token"))):
+    return {}
+
+@web.get("/key")
+async def key(key: str = Depends(APIKeyHeader(name="X-Key"))):
+    return {}
+"""
+
+
+def test_what_fastapi_asks_callers_for_is_told(lab: Lab, web: FlaskClient) -> None:
+    top = "from fastapi import FastAPI" + SECURED
+    lab.save(("users", plugin("users", top=top, routes='router.mount("/v1", web)')))
+    told = document(web)
+    schemes = told["components"]["securitySchemes"]
+    flow = schemes["users.OAuth2PasswordBearer"]["flows"]["password"]
+    assert flow["tokenUrl"] == "/users/v1/token"
+    assert schemes["users.APIKeyHeader"]["in"] == "header"
+    paths = told["paths"]
+    assert paths["/users/v1/me"]["get"]["security"] == [{"users.OAuth2PasswordBearer": []}]
+    assert paths["/users/v1/key"]["get"]["security"] == [{"users.APIKeyHeader": []}]
 
 
 def test_the_document_holds_no_generation(lab: Lab, web: FlaskClient) -> None:

@@ -210,6 +210,14 @@ def test_requests_are_debug_lines_without_the_query(
     assert capfd.readouterr() == ("", "")
 
 
+def test_looking_at_the_log_is_not_logged(start: Any, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "devserver.web")
+    server = start(plain)
+    ask(server, b"GET /api/logs?after=3 HTTP/1.0\r\n\r\n")
+    assert server.connections.wait_until_none(5)
+    assert "/api/logs" not in caplog.text
+
+
 def test_a_stop_lets_the_request_in_flight_end(start: Any) -> None:
     app = Slow()
     server = start(app)

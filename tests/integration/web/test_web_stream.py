@@ -10,10 +10,13 @@ from contextlib import ExitStack, closing
 from typing import Any
 
 import pytest
-from web_fakes import FakeControl, outcome
+from web_fakes import FakeControl, outcome, record
 
+from devserver.runtime.clients import has_left
+from devserver.runtime.registry import Edge
 from devserver.web.server import DevHTTPServer
-from devserver.web.stream import EventStream, has_left
+from devserver.web.stream import EventStream
+from tests.integration.lab import wait_for
 
 TOKEN = "token-of-this-run"
 
@@ -21,10 +24,12 @@ TOKEN = "token-of-this-run"
 class Listener:
     """Reads one event stream."""
 
-    def __init__(self, server: DevHTTPServer, path: str = "/api/events", **headers: str) -> None:
+    def __init__(
+        self, server: DevHTTPServer, path: str = "/api/events", method: str = "GET", **headers: str
+    ) -> None:
         self.connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        self.connection.request("GET", path, headers={"Authorization": f"Bearer {TOKEN}", **named})
+        self.connection.request(method, path, headers={"Authorization": f"Bearer {TOKEN}", **named})
         self.response = self.connection.getresponse()
 
     def close(self) -> None:
@@ -133,7 +138,7 @@ def test_streams_whose_clients_left_are_noticed_without_an_event(
 
 def test_a_silent_stream_has_a_heartbeat(control: FakeControl) -> None:
     stream = EventStream(control=control, stopping=Never(), heartbeat=0, tick=0)  # type: ignore[arg-type]
-    body = stream._run(0, 0, None)
+    body = stream._run(0, stream._hello(0), None, lambda _: True)
     assert next(body).startswith("retry: 1000\nevent: hello\n")
     assert stream.open_streams == 1
     assert next(body) == ": heartbeat\n\n"
@@ -163,3 +168,49 @@ def test_who_is_still_there_is_seen_at_once_whatever_the_time_limit_of_the_socke
         assert time.monotonic() - began < 30
     assert has_left(here)
     assert not has_left(None)
+
+
+def test_who_follows_a_plugin_hears_of_it_and_its_dependents_alone(
+    control: FakeControl, listen: Any
+) -> None:
+    edges = (
+        Edge(source="orders", target="users", kind="declared"),
+        Edge(source="billing", target="orders", kind="declared"),
+    )
+    names = ("users", "orders", "billing", "hello")
+    control.add(*(record(name) for name in names), edges=edges)
+    listener = listen("/api/plugins/users/follow", method="POST")
+    begun = listener.read()
+    assert begun["event"] == "following"
+    assert (begun["data"]["plugin"], begun["data"]["automatic"]) == ("users", True)
+    for name in ("hello", "billing"):
+        control.journal.record(outcome(name))
+        control.journal.tell("notice", message=name, plugin=name)
+    control.journal.tell("disposed", outcome=1, step={})
+    control.journal.tell("notice", message="all", plugin=None)
+    control.registry.publish(edges=edges[:1])
+    control.journal.record(outcome("billing"))
+    control.journal.tell("settings", ok=True, diagnostics=[])
+    heard = [listener.read() for _ in range(5)]
+    assert [(e["event"], e["data"].get("plugin")) for e in heard] == [
+        ("outcome", "billing"),
+        ("notice", "billing"),
+        ("notice", None),
+        ("outcome", "billing"),
+        ("settings", None),
+    ]
+
+
+def test_saves_are_reloaded_until_who_asked_for_it_leaves(
+    control: FakeControl, listen: Any
+) -> None:
+    control.add(record("users"))
+    listener = listen("/api/plugins/users/follow?auto_reload=true", method="POST")
+    assert listener.read()["event"] == "following"
+    assert "users" in control.followers
+    listener.close()
+    wait_for(lambda: "users" not in control.followers, "the follower's leave")
+
+
+def test_nobody_follows_what_is_not_there(listen: Any) -> None:
+    assert listen("/api/plugins/nobody/follow", method="POST").response.status == 404

@@ -91,6 +91,9 @@ COMPANY = outcome(
 )
 
 
+BREAKS = (0, "the connection ends without an answer")
+
+
 @dataclass
 class Request:
     """What the fake server was asked."""
@@ -128,6 +131,9 @@ def api_server(api: FakeApi) -> Iterator[FakeApi]:
             status, document = api.answers.get(
                 f"{self.command} {parts.path}", (404, {"error": "Plugin not found"})
             )
+            if (status, document) == BREAKS:
+                self.close_connection = True
+                return
             content = document if isinstance(document, bytes) else json.dumps(document).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(content)))

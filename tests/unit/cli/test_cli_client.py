@@ -86,9 +86,9 @@ def test_a_reload_gives_its_outcome_whichever_it_is(
     assert get(project).reload("users") == document
 
 
-def test_force_is_a_query_parameter(project: Path, api: FakeApi) -> None:
+def test_options_are_query_parameters(project: Path, api: FakeApi) -> None:
     api.answers["POST /api/plugins/users/reload"] = (200, outcome().to_json())
-    get(project).reload("users", force=True)
+    get(project).reload("users", {"force": "true"})
     get(project).reload("users")
     assert [r.query for r in api.asked("/api/plugins/users/reload")] == [{"force": "true"}, {}]
 

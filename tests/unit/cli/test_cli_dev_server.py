@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ from cli_fakes import ERROR, WARNING, FakeServer, outcome
 from devserver.core.errors import DevServerError
 from devserver.core.lifecycle import PluginStatus
 from devserver.core.settings import Settings
+from devserver.reload.followers import Followers
 from devserver.runtime.registry import PluginRecord
 
 Sysctl = Callable[..., tuple[int, str, str]]
@@ -84,6 +85,88 @@ def test_options_reach_the_server(sysctl: Sysctl, assembly: Assembly) -> None:
         "require_token": True,
         "open_browser": True,
     }
+
+
+@pytest.mark.parametrize(
+    ("words", "watches"),
+    [
+        ("start", False),
+        ("--dev-mode start", True),
+        ("start --dev-mode", True),
+    ],
+)
+def test_start_watches_in_development_mode_alone(
+    sysctl: Sysctl, assembly: Assembly, words: str, watches: bool
+) -> None:
+    code, out, _ = sysctl(*words.split(), "--port", "0", "--host", "::1", "--open")
+    assert (code, "server ready url=http://127.0.0.1:8080/" in out) == (0, True)
+    del assembly.arguments["root"]
+    assert assembly.arguments == {
+        "host": "::1",
+        "port": 0,
+        "hot_reload": watches,
+        "require_token": False,
+        "open_browser": True,
+    }
+
+
+@pytest.mark.parametrize("words", ["--dev-mode", "--dev-mode plugins list"])
+def test_development_mode_is_for_start_alone(sysctl: Sysctl, words: str) -> None:
+    code, out, err = sysctl(*words.split())
+    assert (code, out) == (2, "")
+    assert "error: --dev-mode is for `start`" in err
+
+
+class Control:
+    """Loads a plugin unless a test says otherwise."""
+
+    def __init__(self) -> None:
+        self.followers = Followers()
+        self.loaded: list[str] = []
+        self.on_load: Callable[[str], object] = self.loaded.append
+
+    def load(self, name: str) -> None:
+        self.on_load(name)
+
+
+def test_without_a_server_to_develop_on_one_is_run(
+    sysctl: Sysctl, assembly: Assembly, project: Any
+) -> None:
+    (project / "plugins" / "my_users.py").touch()
+    control = Control()
+    assembly.server.plugins = SimpleNamespace(control=control)  # type: ignore[attr-defined]
+    code, out, err = sysctl("plugins", "dev", "my-users", "--auto-reload", "--port", "0")
+    assert (code, err) == (0, "no dev server is running: this is one, until Ctrl-C\n")
+    assert "server ready url=" in out
+    assert (assembly.arguments["port"], assembly.arguments["hot_reload"]) == (0, True)
+    assert (control.loaded, "my_users" in control.followers) == (["my-users"], True)
+
+
+def test_a_plugin_that_cannot_be_loaded_does_not_end_the_server_that_was_run_for_it(
+    sysctl: Sysctl, assembly: Assembly, project: Any
+) -> None:
+    def refuse(_name: str) -> None:
+        raise DevServerError("not now", hint="later")
+
+    (project / "plugins" / "users.py").touch()
+    control = Control()
+    control.on_load = refuse
+    assembly.server.plugins = SimpleNamespace(control=control)  # type: ignore[attr-defined]
+    code, out, err = sysctl("plugins", "dev", "users")
+    assert (code, "server stopped" in out, "error: not now\nhint: later\n" in err) == (
+        0,
+        True,
+        True,
+    )
+    assert "users" not in control.followers
+
+
+def test_no_server_is_run_for_a_plugin_that_is_not_there(
+    sysctl: Sysctl, assembly: Assembly
+) -> None:
+    code, _, err = sysctl("plugins", "dev", "nobody")
+    assert (code, "no plugin named 'nobody'" in err) == (3, True)
+    assert assembly.server.calls == []
 
 
 def records(out: str) -> list[str]:

@@ -124,12 +124,6 @@ def test_all_instances_needs_a_running_server(project: object, sysctl: Sysctl) -
     assert sysctl("instances")[0] == 4
 
 
-def test_everything_on_all_instances_is_not_offered(api: FakeApi, sysctl: Sysctl) -> None:
-    code, _, err = sysctl("plugins", "reload", "--all", "--all-instances")
-    assert code == 2
-    assert "give its name" in err
-
-
 def test_instances_are_listed(api: FakeApi, sysctl: Sysctl) -> None:
     api.answers["GET /api/instances"] = (200, ROWS)
     code, out, err = sysctl("instances")

@@ -43,15 +43,18 @@ def python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_commands_are_those_that_exist_so_far() -> None:
     assert {" ".join(c) for c in COMMANDS} == {
-        "database", "database migrate", "database status", "instances",
+        "database", "database migrate", "database status", "doctor", "instances",
         "", "dev", "dev server", "dev token", "dev plugin", "dev plugin codes",
-        "dev plugin validate", "plugins",
-        "dev plugin analyze-deps", "dev plugin create", "dev plugin schema", "dev plugin test",
-        "plugins config", "plugins deps",
+        "dev plugin validate", "dev plugin debug", "dev plugin monitor", "plugins",
+        "plugins debug", "plugins logs", "plugins profile", "plugins debug-watcher",
+        "start", "dev mode", "dev plugin analyze-deps", "dev plugin create", "dev plugin schema",
+        "dev plugin test",
+        "plugins config", "plugins deps", "plugins dev",
         "plugins disable", "plugins enable", "plugins load", "plugins unload",
         "plugins install", "plugins uninstall", "plugins canary",
         "plugins history", "plugins rollback", "plugins bisect", "plugins events", "plugins health",
-        "plugins info", "plugins list", "plugins reload", "plugins run", "plugins status",
+        "plugins info", "plugins list", "plugins reload", "plugins restart",
+        "plugins run", "plugins status",
     }  # fmt: skip
 
 
@@ -234,7 +237,7 @@ def test_completion_knows_commands_and_plugins(project: Path) -> None:
         return [line.partition(",")[2] for line in result.stdout.splitlines()]
 
     assert complete("sysctl pl") == ["plugins"]
-    assert complete("sysctl plugins re") == ["reload"]
+    assert complete("sysctl plugins re") == ["reload", "restart"]
     assert complete("sysctl plugins info ") == ["orders", "users"]
     assert complete("sysctl dev plugin validate us") == ["users"]
 

@@ -87,3 +87,9 @@ def test_a_database_that_cannot_be_used_is_told(
 def test_looking_makes_no_database(sysctl: Sysctl, project: Path) -> None:
     sysctl("plugins", "list")
     assert not (project / "instance").exists()
+
+
+def test_routes_cannot_be_left_as_they_are_without_a_server(sysctl: Sysctl) -> None:
+    code, _, err = sysctl("plugins", "enable", "clock", "--no-routes")
+    assert code == 4
+    assert "or leave out --no-routes" in err

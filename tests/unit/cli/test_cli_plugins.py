@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from cli_fakes import COMPANY, ERROR, REFUSED, RELOAD_STATUS, ROLLED_BACK, FakeApi, outcome
+from cli_fakes import BREAKS, COMPANY, ERROR, REFUSED, RELOAD_STATUS, ROLLED_BACK, FakeApi, outcome
 
 Sysctl = Callable[..., tuple[int, str, str]]
 
@@ -182,23 +182,89 @@ def test_reload_tells_the_outcome_and_exits_by_it(
     assert out.startswith("✓ users + orders, billing g7→g8" if code == 0 else "✗ users")
 
 
-def test_reload_all_goes_dependencies_first_and_repeats_nothing(
+def test_reload_all_tells_every_outcome_and_exits_by_the_worst(
     api: FakeApi, sysctl: Sysctl
 ) -> None:
-    api.answers["GET /api/graph"] = (200, GRAPH)
     together = outcome(reloaded=("users", "orders"), plugins=("users", "orders")).to_json()
-    api.answers["POST /api/plugins/users/reload"] = (200, together)
-    api.answers["POST /api/plugins/billing/reload"] = (422, REFUSED.to_json())
-    code, out, _ = sysctl("plugins", "reload", "--all", "--json")
-    asked = [r.path for r in api.requests if r.method == "POST"]
-    assert asked == ["/api/plugins/users/reload", "/api/plugins/billing/reload"]
-    assert code == 5
-    document = json.loads(out)
-    assert document == {"success": False, "outcomes": [together, REFUSED.to_json()]}
+    document = {"success": False, "outcomes": [together, REFUSED.to_json()]}
+    api.answers["POST /api/plugins/reload"] = (422, document)
+    code, out, _ = sysctl("plugins", "reload", "--all", "--force", "--json")
+    assert (code, json.loads(out)) == (5, document)
+    assert api.asked("/api/plugins/reload")[0].query == {"force": "true"}
+    _, out, _ = sysctl("plugins", "reload", "--all")
+    assert [line[0] for line in out.splitlines() if line.startswith(("✓", "✗"))] == ["✓", "✗"]
+
+
+def test_a_backup_is_asked_for_and_missed_when_it_could_not_be_written(
+    api: FakeApi, sysctl: Sysctl
+) -> None:
+    written = outcome(backups=("instance/backups/users/1-g7.json",)).to_json()
+    for path, words in (
+        ("/api/plugins/users/reload", ("reload", "users")),
+        ("/api/plugins/users/restart", ("restart", "users")),
+    ):
+        api.answers[f"POST {path}"] = (200, written)
+        code, out, err = sysctl("plugins", *words, "--backup-state", "--json")
+        assert (code, json.loads(out), err) == (0, written, "")
+        assert api.asked(path)[0].query == {"backup_state": "true"}
+        api.answers[f"POST {path}"] = (200, outcome(notes=("it was not: disk full",)).to_json())
+        code, out, err = sysctl("plugins", *words, "--backup-state")
+        assert (code, "note: it was not: disk full" in out) == (1, True)
+        assert err == "error: no backup of users could be written\nhint: the note says why\n"
+        assert sysctl("plugins", *words)[0] == 0
+
+
+@pytest.mark.parametrize(("status", "sent", "code"), [(422, REFUSED, 5), (409, ROLLED_BACK, 6)])
+def test_restart_tells_the_outcome_and_exits_by_it(
+    api: FakeApi, sysctl: Sysctl, status: int, sent: Any, code: int
+) -> None:
+    api.answers["POST /api/plugins/users/restart"] = (status, sent.to_json())
+    found, out, err = sysctl("plugins", "restart", "users", "--json")
+    assert (found, json.loads(out), err) == (code, sent.to_json(), "")
+    done = outcome(deed="restarted", reloaded=("users", "orders")).to_json()
+    api.answers["POST /api/plugins/users/restart"] = (200, done)
+    assert sysctl("plugins", "restart", "users")[1].startswith("✓ users restarted + orders g7→g8")
+
+
+def test_restart_all_restarts_each_dependencies_first(api: FakeApi, sysctl: Sysctl) -> None:
+    api.answers["GET /api/graph"] = (200, GRAPH)
+    for name in ("billing", "orders", "users"):
+        api.answers[f"POST /api/plugins/{name}/restart"] = (200, outcome(plugin=name).to_json())
+    code, out, _ = sysctl("plugins", "restart", "--all", "--json")
+    assert (code, [o["plugin"] for o in json.loads(out)["outcomes"]]) == (
+        0,
+        ["users", "orders", "billing"],
+    )
+
+
+def test_a_connection_that_breaks_over_a_word_to_all_points_to_the_instances(
+    api: FakeApi, sysctl: Sysctl
+) -> None:
+    api.answers["POST /api/plugins/reload"] = api.answers["POST /api/plugins/users/enable"] = BREAKS
+    for words in (("reload", "--all"), ("enable", "users")):
+        code, out, err = sysctl("plugins", *words, "--all-instances")
+        assert (code, out) == (1, "")
+        assert "broke before the answer came" in err
+        assert "`sysctl instances` what each one serves" in err
+    code, _, err = sysctl("plugins", "reload", "--all")
+    assert (code, "sysctl instances" in err) == (1, False)
+
+
+def test_all_plugins_on_all_instances_is_one_word(api: FakeApi, sysctl: Sysctl) -> None:
+    instance = {"id": "a", "host": "vm", "pid": 1, "url": "http://127.0.0.1:1/"}
+    report = {
+        "success": True, "revision": 4, "plugin": "*", "action": "reload", "policy": "halt",
+        "converged": [instance, instance], "failed": [], "missing": [], "note": None,
+    }  # fmt: skip
+    api.answers["POST /api/plugins/reload"] = (200, report)
+    code, out, _ = sysctl("plugins", "reload", "--all", "--all-instances", "--backup-state")
+    assert (code, out) == (0, "✓ all plugins reloaded on all 2 instances (revision 4)\n")
+    (asked,) = api.asked("/api/plugins/reload")
+    assert asked.query == {"all_instances": "true", "policy": "halt", "backup_state": "true"}
 
 
 @pytest.mark.parametrize(
-    "words", [["reload"], ["reload", "users", "--all"], ["info"], ["run", "users"]]
+    "words", [["reload"], ["reload", "users", "--all"], ["info"], ["run", "users"], ["restart"]]
 )
 def test_a_wrong_use_exits_with_2(api: FakeApi, sysctl: Sysctl, words: list[str]) -> None:
     code, out, err = sysctl("plugins", *words)
@@ -216,7 +282,7 @@ def test_an_unknown_plugin_exits_with_3(api: FakeApi, sysctl: Sysctl) -> None:
 
 
 def test_what_needs_a_server_exits_with_4_and_says_how_to_start_one(sysctl: Sysctl) -> None:
-    for words in (["reload", "users"], ["reload", "--all"], ["status"], ["run", "users", "add"]):
+    for words in (["reload", "users"], ["restart", "--all"], ["status"], ["run", "users", "add"]):
         code, out, err = sysctl("plugins", *words, "--json")
         assert code == 4
         assert "hint: start it in another terminal: `sysctl dev server`" in err

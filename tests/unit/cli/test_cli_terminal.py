@@ -10,10 +10,11 @@ from cli_fakes import COMPANY, outcome
 
 from devserver.cli.logs import TerminalHandler, logging_to, set_debug
 from devserver.cli.plain import PlainView
-from devserver.cli.screen import Banner, LogLine
+from devserver.cli.screen import Banner
 from devserver.cli.terminal import LogFormat, Terminal, view_for
 from devserver.core.outcome import Outcome
 from devserver.reload.journal import FeedEvent, Journal
+from devserver.runtime.log_lines import LogLine
 
 BANNER = Banner(
     project="shop", url="u", link="l", mode="native", active=1, failed=(), disabled=0, ready_ms=1

@@ -13,11 +13,12 @@ from devserver.cli.ndjson import JsonView
 from devserver.cli.outcomes import outcome_of
 from devserver.cli.plain import PlainView
 from devserver.cli.rich_view import RichView
-from devserver.cli.screen import Banner, LogLine
+from devserver.cli.screen import Banner
 from devserver.core.diagnostics import Diagnostic, Severity
 from devserver.core.lifecycle import PluginStatus
 from devserver.core.outcome import Outcome, Result, StateReport, Step
 from devserver.reload.journal import FeedEvent
+from devserver.runtime.log_lines import LogLine
 from devserver.runtime.registry import PluginRecord
 
 WHEN = 1_750_000_000.25

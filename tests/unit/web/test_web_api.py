@@ -475,3 +475,43 @@ def test_other_clients_get_json_errors(client: FlaskClient, accept: str) -> None
 
 def test_answers_are_not_stored(client: FlaskClient) -> None:
     assert client.get("/api/plugins").headers["Cache-Control"] == "no-store"
+
+
+def test_settings_are_shown_applied_and_said_for_a_run(
+    control: FakeControl, client: FlaskClient
+) -> None:
+    path = "/api/hot-reload/settings"
+    shown = client.get(path).json
+    assert (shown["ok"], shown["for_this_run"], shown["diagnostics"]) == (True, False, [])
+    assert shown["settings"]["development_mode"] is True
+    said = client.post(path, json={"development_mode": False}).json
+    assert (said["for_this_run"], said["settings"]["development_mode"]) == (True, False)
+    assert client.post(path).json == shown
+    for body in ({"development_mode": "no"}, {"development_mode": 1}, {"enabled": False}):
+        answer = client.post(path, json=body)
+        assert (answer.status_code, "development_mode" in answer.json["hint"]) == (400, True)
+
+
+def test_restart_answers_with_the_outcome(control: FakeControl, client: FlaskClient) -> None:
+    control.add(record("users"))
+    answer = client.post("/api/plugins/users/restart?force=true&backup_state=true")
+    assert (answer.status_code, answer.json["plugin"]) == (200, "users")
+    assert control.reload_calls == [("users", True, "api restart backup")]
+    control.on_reload = lambda name: outcome(name, Result.ROLLED_BACK)
+    assert client.post("/api/plugins/users/restart").status_code == 409
+    assert client.post("/api/plugins/nobody/restart").status_code == 404
+
+
+def test_all_are_reloaded_and_the_worst_decides(control: FakeControl, client: FlaskClient) -> None:
+    control.add(record("a"), record("b"), record("c"))
+    results = {"a": Result.RELOADED, "b": Result.RELOADED, "c": Result.RELOADED}
+    control.on_reload = lambda name: outcome(name, results[name])
+    answer = client.post("/api/plugins/reload?backup_state=true")
+    assert (answer.status_code, answer.json["success"]) == (200, True)
+    assert [o["plugin"] for o in answer.json["outcomes"]] == ["a", "b", "c"]
+    assert {trigger for _, _, trigger in control.reload_calls} == {"api backup"}
+    results["c"] = Result.REJECTED
+    assert client.post("/api/plugins/reload").status_code == 422
+    results["b"] = Result.ROLLED_BACK
+    answer = client.post("/api/plugins/reload")
+    assert (answer.status_code, answer.json["success"]) == (409, False)

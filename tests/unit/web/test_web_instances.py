@@ -135,3 +135,9 @@ def test_a_database_that_is_away_is_told_as_such(client: FlaskClient, group: Fak
     answer = client.post("/api/plugins/my_users/reload?all_instances=true")
     assert answer.status_code == 503
     assert answer.get_json() == {"error": "the database is away", "hint": "start it"}
+
+
+def test_all_plugins_are_reloaded_everywhere(client: FlaskClient, group: FakeGroup) -> None:
+    answer = client.post("/api/plugins/reload?all_instances=true&backup_state=true")
+    assert answer.status_code == 200
+    assert group.asked == [("*", "reload", "halt", {"backup_state": True}, 300)]

@@ -14,7 +14,9 @@ from devserver.core.lifecycle import PluginStatus
 from devserver.core.manifest import Manifest
 from devserver.core.names import normalise
 from devserver.core.outcome import Outcome, Result, StateReport, Step
+from devserver.reload.followers import Followers
 from devserver.reload.journal import Journal
+from devserver.reload.settings_in_force import SettingsInForce
 from devserver.runtime.api_document import ApiPart, part_of
 from devserver.runtime.event_log import EventLog
 from devserver.runtime.generation import Generation
@@ -115,15 +117,32 @@ class FakeControl:
         self.configurations = FakeConfigurations()
         self.configured: list[tuple[str, dict[str, Any]]] = []
         self.watch: Mapping[str, Any] = {"watching": True, "mode": "native"}
+        self.followers = Followers()
+        self.in_force = SettingsInForce(root, journal=self.journal, variant=lambda found: found)
 
     def add(self, *records: PluginRecord, edges: tuple[Edge, ...] = ()) -> None:
         self.registry.publish(*records, edges=(*self.registry.view.edges, *edges))
 
-    def reload(self, name: str, *, force: bool = False, trigger: str = "api") -> Outcome:
+    def reload(
+        self, name: str, *, force: bool = False, backup_state: bool = False, trigger: str = "api"
+    ) -> Outcome:
+        trigger = f"{trigger} backup" if backup_state else trigger
         self.reload_calls.append((name, force, trigger))
         if self.registry.view.find(name) is None:
             raise PluginNotFound(name)
         return self.journal.record(self.on_reload(name))
+
+    def restart(
+        self, name: str, *, force: bool = False, backup_state: bool = False, trigger: str = "api"
+    ) -> Outcome:
+        deed = f"{trigger} restart"
+        return self.reload(name, force=force, backup_state=backup_state, trigger=deed)
+
+    def reload_all(
+        self, *, force: bool = False, backup_state: bool = False, trigger: str = "api"
+    ) -> list[Outcome]:
+        names = sorted(r.name for r in self.registry.view.plugins.values())
+        return [self.reload(n, force=force, backup_state=backup_state) for n in names]
 
     def load(self, name: str, *, trigger: str = "api") -> Outcome:
         return self.enable(name, trigger=trigger)
@@ -144,6 +163,10 @@ class FakeControl:
 
     def unload(self, name: str, *, force: bool = False, trigger: str = "api") -> Outcome:
         return self.reload(name, force=force, trigger=f"{trigger} unload")
+
+    def apply_settings(self, development_mode: bool | None = None) -> None:
+        self.in_force.say(development_mode)
+        self.in_force.read()
 
     def discover(self) -> list[str]:
         return sorted(r.name for r in self.registry.view.plugins.values())

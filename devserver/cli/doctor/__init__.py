@@ -1,0 +1,1 @@
+"""`sysctl doctor`: what is wrong with a project and its machine, and what to do next."""

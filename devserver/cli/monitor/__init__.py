@@ -1,0 +1,1 @@
+"""`sysctl dev plugin monitor`: how plugins are doing, live."""
