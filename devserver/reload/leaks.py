@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -38,6 +39,13 @@ class Leak:
 
     @property
     def hint(self) -> str:
+        keeper = _PLUGIN.match(self.holder.holder) if self.holder.kind == "reference" else None
+        name = keeper and normalise(keeper[1] or keeper[2])
+        if name and name != normalise(self.plugin):
+            return (
+                f"what {name!r} keeps of {self.plugin!r} is made new with it where it depends on "
+                "it (an import, or `dependencies`); else let it ask for it at each use"
+            )
         return _HINTS.get(self.holder.kind, "let go of it in shutdown() or with on_cleanup()")
 
     def to_json(self) -> dict[str, Any]:
@@ -51,6 +59,8 @@ class Leak:
         }
 
 
+_PLUGIN = re.compile(r"plugin (\S+) \(g|plugins\.(\w+)")
+"""How the name of a holder begins that is a plugin's object or module."""
 _HINTS = {
     "thread": "end the thread in shutdown(), or let it ask an Event whether to go on",
     "task": "let it end when it is cancelled: do not swallow asyncio.CancelledError",

@@ -307,6 +307,7 @@ def test_an_object_that_the_consumer_of_a_service_keeps(lab: Lab, held: Any) -> 
     assert leak["chain"] == (
         "plugin orders (g1)._kept -> Item instance -> class plugins.users.plugin.Item (g1)"
     )
+    assert leak["hint"].startswith("what 'orders' keeps of 'users' is made new with it")
 
 
 def test_a_candidate_that_was_rolled_back_is_named_too(lab: Lab, library: Any) -> None:
