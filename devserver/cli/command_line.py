@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -25,6 +27,7 @@ _TYPES: Mapping[str, _Type] = {
     "text": click.STRING,
 }
 
+_NUMBER = re.compile(r"-\.?[0-9]")
 _WORDS = "words of the line"
 """The name of what is given without one; no parameter can be called so."""
 
@@ -84,8 +87,9 @@ class CommandLine:
                 for name, value in ctx.params.items()
                 if ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
             }
-            positional = list(given.pop(_WORDS, ())) + rest
-            self._place(positional, given, ctx)
+            positional = list(given.pop(_WORDS, ()))
+            _refuse_unknown(positional, ctx)
+            self._place(positional + rest, given, ctx)
             missing = [
                 p["name"] for p in self._parameters if p["required"] and p["name"] not in given
             ]
@@ -103,7 +107,10 @@ class CommandLine:
             self._description["name"],
             params=[arguments, *options],
             help=_paragraphs(self._description["help"]),
-            context_settings={"help_option_names": ["-h", "--help"]},
+            context_settings={
+                "help_option_names": ["-h", "--help"],
+                "ignore_unknown_options": True,  # numbers below zero are words like others
+            },
             no_args_is_help=False,
         )
         if self._is_open:
@@ -164,6 +171,16 @@ class CommandLine:
             return False
         given[name] = _Json(strict=False).convert(value, None, None)
         return True
+
+
+def _refuse_unknown(words: Sequence[str], ctx: click.Context) -> None:
+    """Raises click.NoSuchOption for what looks like an option and is none, nor a number."""
+    for word in words:
+        name = word.partition("=")[0]
+        if name.startswith("-") and name != "-" and not _NUMBER.match(word):
+            known = [text for option in ctx.command.params for text in option.opts]
+            near = get_close_matches(name, known)
+            raise click.NoSuchOption(name, possibilities=near, ctx=ctx)
 
 
 def _option(parameter: Mapping[str, Any]) -> click.Option:

@@ -18,7 +18,13 @@ from devserver.web.tokens import FindToken
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-_FORWARDED = ("HTTP_FORWARDED", "HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_HOST", "HTTP_VIA")
+_FORWARDED = (
+    "HTTP_FORWARDED",
+    "HTTP_X_FORWARDED_FOR",
+    "HTTP_X_FORWARDED_HOST",
+    "HTTP_X_REAL_IP",
+    "HTTP_VIA",
+)
 
 
 class Access:
@@ -52,7 +58,7 @@ class Access:
         missing = caller.missing([control_permission(method, path)])
         if missing:
             denied = PermissionDenied(*missing, caller=caller.name)
-            return error_response(environ, 403, denied.message, denied.hint)
+            return error_response(environ, 403, denied.message, denied.hint, missing=missing)
         return caller
 
     def find_caller(

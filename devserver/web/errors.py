@@ -64,13 +64,14 @@ def error_response(
     hint: str | None = None,
     *,
     diagnostics: Iterable[Diagnostic] = (),
+    missing: Iterable[str] = (),
     traceback: str | None = None,
     headers: Iterable[tuple[str, str]] = (),
 ) -> Response:
-    """`{"error", "hint"}` (with `diagnostics` and `traceback`, the plugin's own frames, where
-    there are some), or the same as a page for a client that prefers HTML. Usable outside of
-    Flask."""
-    found = tuple(diagnostics)
+    """`{"error", "hint"}` (with `diagnostics`, `missing` permissions and `traceback`, the plugin's
+    own frames, where there are some), or the same as a page for a client that prefers HTML.
+    Usable outside of Flask."""
+    found, lacking = tuple(diagnostics), list(missing)
     if _prefers_html(environ):
         root = environ.get("SCRIPT_NAME", "").rstrip("/")
         page = _page(status, error, hint, found, traceback, root)
@@ -82,6 +83,8 @@ def error_response(
             body["hint"] = hint
         if found:
             body["diagnostics"] = [d.to_json() for d in found]
+        if lacking:
+            body["missing"] = lacking
         if traceback:
             body["traceback"] = traceback
         response = Response(json.dumps(body) + "\n", status, mimetype="application/json")
@@ -154,7 +157,8 @@ def _on_http_error(error: HTTPException) -> Response:
 def _on_product_error(error: DevServerError) -> Response:
     status = next(code for kind, code in _STATUS if isinstance(error, kind))
     told = "Plugin not found" if isinstance(error, PluginNotFound) else error.message
-    return error_response(request.environ, status, told, error.hint)
+    missing = error.missing if isinstance(error, PermissionDenied) else ()
+    return error_response(request.environ, status, told, error.hint, missing=missing)
 
 
 def _on_bad_arguments(error: BadArguments) -> Response:

@@ -150,7 +150,8 @@ def test_beyond_loopback_everybody_needs_the_token(start: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "header", ["X-Forwarded-For=10.0.0.1", "Forwarded=for=10.0.0.1", "Via=1.1 x"]
+    "header",
+    ["X-Forwarded-For=10.0.0.1", "Forwarded=for=10.0.0.1", "Via=1.1 x", "X-Real-IP=10.0.0.1"],
 )
 def test_what_a_proxy_passes_on_needs_the_token(start: Any, header: str) -> None:
     server = serve_product(start)

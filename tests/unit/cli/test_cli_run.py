@@ -101,6 +101,8 @@ def sent(users: FakeApi, command: str) -> Any:
         (["Ada", "--ratio", ".25"], {"name": "Ada", "ratio": 0.25}),
         (["Ada", "--extra", '{"a": 1}'], {"name": "Ada", "extra": {"a": 1}}),
         (["--", "--admin"], {"name": "--admin"}),
+        (["Ada", "-3"], {"name": "Ada", "age": -3}),
+        (["Ada", "--ratio", "-.5", "-3"], {"name": "Ada", "age": -3, "ratio": -0.5}),
         (["Ada", "--project", "."], {"name": "Ada"}),
     ],
 )
@@ -120,6 +122,9 @@ def test_arguments_are_read_by_the_signature(
         ("add", ["Ada", "--age", "old"], "'old' is not a valid integer"),
         ("add", ["Ada", "36", "x", "y"], "unexpected: x y"),
         ("add", ["Ada", "--agr", "3"], "No such option '--agr'"),
+        ("add", ["Ada", "--agr=3"], "No such option '--agr'"),
+        ("add", ["Ada", "--agr=3"], "--age"),
+        ("add", ["Ada", "-x"], "No such option '-x'"),
         ("add", ["Ada", "--colour", "green"], "'green' is not one of 'red', 'blue'"),
         ("add", ["Ada", "--extra", "{"], "'{' is no JSON"),
         ("add", ["Ada", "admin=perhaps"], "'perhaps' is not a valid boolean"),

@@ -145,6 +145,7 @@ def test_control_calls_need_the_permission_of_their_deed(project: Project) -> No
     refused = client.post("/api/plugins/orders/reload", headers=bearer("view-token"))
     assert refused.status_code == 403
     assert refused.json["error"] == "permission 'admin.plugins.reload' is missing"
+    assert refused.json["missing"] == ["admin.plugins.reload"]
     assert "'viewer'" in refused.json["hint"]
     assert (
         client.post("/api/plugins/orders/reload", headers=bearer("boss-token")).status_code == 200
@@ -160,6 +161,7 @@ def test_a_command_asks_for_more_than_the_right_to_run_commands(project: Project
     place = "/api/plugins/orders/commands/guarded"
     refused = project.client.post(place, headers=bearer("run-token"))
     assert (refused.status_code, refused.json["error"]) == (403, "permission 'orders.b' is missing")
+    assert refused.json["missing"] == ["orders.b"]
     assert project.client.post(place, headers=bearer("both-token")).status_code == 200
     assert project.client.post(place, headers=bearer(RUN)).status_code == 200
 
