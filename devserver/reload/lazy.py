@@ -144,7 +144,7 @@ class LazyLoading:
             reason = f"not loaded yet; what is on disk is refused: {error}"
             record = replace(record, reason=reason, pending=True)
         else:
-            self._recorder.notice("info", f"{reading.name}: valid; {REASON}", plugin=reading.name)
+            self._recorder.notice("info", f"valid; {REASON}", plugin=reading.name)
         self._recorder.publish(record)
         self._system.registry.publish(edges=self._catalog.edges())
 

@@ -148,7 +148,8 @@ const on = {
     refresh();
   },
   notice(payload) {
-    toast(payload.message, payload.hint, payload.level);
+    const about = payload.plugin ? `${payload.plugin}: ` : "";
+    toast(about + payload.message, payload.hint, payload.level);
   },
 };
 
