@@ -77,6 +77,12 @@ def test_without_watch_it_loads_and_ends(users: FakeApi, sysctl: Sysctl) -> None
     assert users.asked(FOLLOW) == []
 
 
+def test_options_of_a_server_are_not_ignored_in_silence(users: FakeApi, sysctl: Sysctl) -> None:
+    code, out, err = sysctl("plugins", "dev", "users", "--port", "9000")
+    assert (code, out) == (0, "users is active already (g7)\n")
+    assert err.startswith(f"warning: http://127.0.0.1:{users.port}/ runs already")
+
+
 def test_one_that_is_out_of_service_and_is_refused_is_not_followed(
     users: FakeApi, sysctl: Sysctl
 ) -> None:
