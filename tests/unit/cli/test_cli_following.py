@@ -134,6 +134,15 @@ def test_development_mode_is_turned_on_for_the_run_where_it_is_off(
     assert [r.body for r in users.asked(path) if r.method == "POST"] == [{"development_mode": True}]
 
 
+def test_a_mistyped_name_turns_development_mode_on_for_nobody(
+    users: FakeApi, sysctl: Sysctl
+) -> None:
+    path = "/api/hot-reload/settings"
+    users.answers[f"GET {path}"] = (200, {"settings": {"development_mode": False}})
+    assert sysctl("plugins", "load", "uers", "--dev-mode")[0] == 3
+    assert users.asked(path) == []
+
+
 def test_an_interruption_ends_it(
     users: FakeApi, sysctl: Sysctl, monkeypatch: pytest.MonkeyPatch
 ) -> None:
