@@ -67,7 +67,7 @@ def _running(record: dict[str, Any], client: ServerClient) -> Iterator[Finding]:
 
 def _plugins(client: ServerClient) -> Iterator[Finding]:
     """What the running server says of its plugins and of its watch. One that failed is told once:
-    of course it is not healthy, nor is what is on disk what runs."""
+    of course it is not healthy, and what is on disk is refused."""
     rows = client.read("/api/plugins")
     failed = [row["name"] for row in rows if row["status"] == "failed"]
     if failed:
@@ -82,7 +82,7 @@ def _plugins(client: ServerClient) -> Iterator[Finding]:
     if pending:
         yield warning(
             "running",
-            f"what is on disk is not what runs: {few(pending)}",
+            f"what is on disk was refused, or waits to be asked for: {few(pending)}",
             f"sysctl plugins debug {pending[0]}",
         )
     if not (failed or unwell or pending):

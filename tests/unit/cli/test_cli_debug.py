@@ -172,6 +172,14 @@ def test_what_the_server_says_is_told_with_the_next_step(
     assert (code, wrong(out)) == (1 if expected[1] == "error" else 0, [expected])
 
 
+def test_why_what_is_on_disk_does_not_run_is_told(
+    users: Path, api: FakeApi, sysctl: Sysctl
+) -> None:
+    why = "g2 serves; what is on disk is refused: 'initialize' hung"
+    live(api, pending=True, reason=why)
+    assert f"! plugin        {why}" in sysctl("plugins", "debug", "users")[1]
+
+
 def test_a_running_stream_is_no_trouble(users: Path, api: FakeApi, sysctl: Sysctl) -> None:
     stream = {"label": "GET /x", "kind": "stream", "seconds": 99.0, "where": "x:1", "stack": ""}
     live(api, work=[stream])
