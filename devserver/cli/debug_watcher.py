@@ -39,7 +39,8 @@ def debug_watcher(invocation: Invocation, *, test_events: bool) -> int:
 
     client = ServerClient.get(invocation.project())
     report = client.read("/api/watch")
-    test = client.call("POST", "/api/watch/test").document if test_events else None
+    is_tested = test_events and report["watching"]
+    test = client.call("POST", "/api/watch/test").document if is_tested else None
     found = [*_of_watch(report), *(() if test is None else _of_test(report, test))]
     if invocation.as_json:
         print_document({**findings_document(found), "watch": report, "test": test})
@@ -53,7 +54,8 @@ def _of_watch(report: Mapping[str, Any]) -> Iterator[Finding]:
     from devserver.cli.findings import error, ok, warning
 
     if report["off"]:
-        yield error("watch", "the server was started with --no-hot-reload", "start it without")
+        hint = "start it with `sysctl dev server` or `sysctl --dev-mode start`"
+        yield error("watch", "the server was started without watching files", hint)
     elif not report["watching"]:
         hint = "set hot_loading.enabled and watch.enabled to true in config/hot-loading.yaml"
         yield error("watch", "nothing but config/hot-loading.yaml is watched", hint)
@@ -75,7 +77,7 @@ def _of_watch(report: Mapping[str, Any]) -> Iterator[Finding]:
         hint = "correct watch.patterns and watch.ignore in config/hot-loading.yaml"
         yield warning("patterns", f"saves of these go unnoticed: {few(report['missed'])}", hint)
     else:
-        yield ok("patterns", "every file that plugins are made of is watched")
+        yield ok("patterns", "they have every file that plugins are made of")
 
 
 def _of_test(report: Mapping[str, Any], test: Mapping[str, Any]) -> Iterator[Finding]:

@@ -44,9 +44,11 @@ def develop(
     """
     from devserver.cli.client import ServerClient
 
-    client = ServerClient.find(invocation.project())
+    client, asked = ServerClient.find(invocation.project()), ServerOptions(**options)
     if client is None:
-        return _serve(invocation, name, ServerOptions(**options), auto_reload=auto_reload)
+        return _serve(invocation, name, asked, auto_reload=auto_reload)
+    if asked != ServerOptions():
+        _say_it_runs(client.url)
     invocation.as_lines = watch or auto_reload
     known = client.of_plugin(name, "status")
     code = ExitCode.OK
@@ -63,6 +65,14 @@ def develop(
     from devserver.cli.following import stay
 
     return stay(client, name, invocation, auto_reload=auto_reload, code=code)
+
+
+def _say_it_runs(url: str) -> None:
+    print(
+        f"warning: {url} runs already: what is asked of a server has no effect\n"
+        "hint: stop that one with Ctrl-C first, or leave these options out",
+        file=sys.stderr,
+    )
 
 
 def _serve(

@@ -175,12 +175,14 @@ def _document(facts: _Facts, *, changed: bool | None) -> dict[str, Any]:
     return document if changed is None else {"changed": changed, **document}
 
 
-def develop_for_this_run(invocation: Invocation) -> None:
-    """Turns development mode on until the server stops, where it is off. Raises
-    ServerNotRunning."""
+def develop_for_this_run(invocation: Invocation, name: str | None) -> None:
+    """Turns development mode on until the server stops, where it is off; not for the sake of a
+    plugin `name` that the server does not know. Raises ServerNotRunning, PluginNotFound."""
     from devserver.cli.client import ServerClient
 
     client = ServerClient.get(invocation.project())
+    if name is not None:
+        client.of_plugin(name, "status")
     if not client.read(_PATH)["settings"][_KEY]:
         client.call("POST", _PATH, body={_KEY: True})
         print("development mode is on until the server stops", file=sys.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -65,6 +66,8 @@ def logs(invocation: Invocation, *, filters: tuple[str, ...], lines: int, follow
             print_document(found)
         else:
             _show(found, as_json=False)
+            if not found:
+                print("no record that is kept fits", file=sys.stderr)
         return ExitCode.OK
     seen = "0"
     while True:

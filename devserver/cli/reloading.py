@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -120,7 +121,7 @@ def restart(
 
     graph = client.read("/api/graph")
     disabled = {node["name"] for node in graph["nodes"] if node["status"] == "disabled"}
-    outcomes = [client.restart(n, options) for n in reload_order(graph) if n not in disabled]
+    outcomes = (client.restart(n, options) for n in reload_order(graph) if n not in disabled)
     return _tell(outcomes, invocation, backup_state=backup_state)
 
 
@@ -140,15 +141,20 @@ def _client(invocation: Invocation) -> ServerClient:
 
 
 def _tell(
-    outcomes: Sequence[dict[str, Any]], invocation: Invocation, *, backup_state: bool
+    outcomes: Iterable[dict[str, Any]], invocation: Invocation, *, backup_state: bool
 ) -> ExitCode:
-    if invocation.as_json:
-        success = all(outcome["success"] for outcome in outcomes)
-        print_document({"success": success, "outcomes": outcomes})
-    else:
-        for outcome in outcomes:
+    """Each as it comes: what was done is shown also where the next one breaks off."""
+    done = []
+    for outcome in outcomes:
+        done.append(outcome)
+        if not invocation.as_json:
             show_outcome(outcome, invocation)
-    return _code(outcomes, backup_state=backup_state)
+    if invocation.as_json:
+        success = all(outcome["success"] for outcome in done)
+        print_document({"success": success, "outcomes": done})
+    elif not done:
+        print("there is no plugin that is not disabled", file=sys.stderr)
+    return _code(done, backup_state=backup_state)
 
 
 def _code(outcomes: Sequence[dict[str, Any]], *, backup_state: bool) -> ExitCode:

@@ -120,7 +120,8 @@ def load(
     if dev_mode:
         from devserver.cli.mode import develop_for_this_run
 
-        develop_for_this_run(invocation)
+        elsewhere = version is not None or path is not None or from_package
+        develop_for_this_run(invocation, None if elsewhere else name)
     code = _load(invocation, name, version, path, force=force, from_package=from_package)
     if not watch:
         return code

@@ -202,6 +202,9 @@ class Intake:
                 record = PluginRecord(
                     name=name, status=PluginStatus.REGISTERED, reason="new on disk, not loaded"
                 )
+            if record.generation is not None:
+                why = f"g{record.generation.number} serves; what is on disk waits to be asked for"
+                record = replace(record, reason=why)
             self._recorder.publish(replace(record, pending=True))
             self._recorder.notice(
                 "info",

@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from devserver.core.errors import DevServerError
+from devserver.core.secrets import MASK, is_secret_name
 
 VARIABLE = "SYSCTL_DATABASE_URL"
 DEFAULT_FILE = "instance/devserver.sqlite"
@@ -43,8 +45,11 @@ class Address:
         return Path(self.url.database) if self.is_sqlite and self.url.database else None
 
     def __str__(self) -> str:
-        """The URL with its password masked, as it may be shown."""
-        return self.url.render_as_string(hide_password=True)
+        """The URL with its password masked, as it may be shown, also one in its query."""
+        url = self.url
+        for name in filter(is_secret_name, url.query):
+            url = url.update_query_dict({name: MASK})
+        return url.render_as_string(hide_password=True).replace(quote(MASK), MASK)
 
 
 def find_address(

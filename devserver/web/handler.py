@@ -18,7 +18,6 @@ from werkzeug.wsgi import LimitedStream
 
 from devserver.web.body import ChunkedBody, TimedReader
 from devserver.web.head import MAX_HEADERS, MAX_LINE, HeadRefused, RequestHead, parse_head
-from devserver.web.logs import LOGS
 from devserver.web.response import PeerGone, ResponseWriter
 
 if TYPE_CHECKING:
@@ -35,6 +34,7 @@ _HEAD_SECONDS = 20.0
 _BODY_SECONDS = 60.0
 _DRAIN_BYTES = 256 * 1024
 _LINGER_SECONDS = 2.0
+_LOOKS = ("/api/", "/metrics")
 _log = logging.getLogger("devserver.web")
 
 
@@ -140,7 +140,7 @@ class RequestHandler(WSGIRequestHandler):
         answered = self._answer(environ, writer)
         ms = (time.perf_counter() - began) * 1000
         path = environ["PATH_INFO"]
-        if path != LOGS:  # whoever follows the records would see nothing but that they look
+        if not _is_look(self.head.method, path, writer.status):
             _log.debug("%s %r %d %.1f ms", self.head.method, path, writer.status, ms)
         self.dev_server.connections.idle(self.connection)
         if answered:
@@ -238,3 +238,9 @@ class RequestHandler(WSGIRequestHandler):
             self._send(head.encode("latin-1") + body)
             _log.debug("refused with %d: %s", refusal.status, refusal.error)
             self._linger()
+
+
+def _is_look(method: str, path: str, status: int) -> bool:
+    """Whether somebody only watched the server. Monitors do so all the time: their lines would
+    push what plugins log out of the records that are kept."""
+    return method == "GET" and path.startswith(_LOOKS) and status < 400

@@ -10,7 +10,6 @@ from devserver.web.errors import BadInput
 from devserver.web.inputs import whole_number
 from devserver.web.ports import Control
 
-LOGS = "/api/logs"
 _DEFAULT = 100
 _HIGHEST = 10**9 - 1
 
@@ -23,7 +22,7 @@ class LogsApi:
 
     def blueprint(self) -> Blueprint:
         blueprint = Blueprint("logs", __name__)
-        blueprint.get(LOGS)(self.logs)
+        blueprint.get("/api/logs")(self.logs)
         return blueprint
 
     def logs(self) -> Response:

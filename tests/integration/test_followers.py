@@ -25,7 +25,10 @@ def test_what_is_listed_is_told_with_its_plugin(lab: Lab) -> None:
     lab.write("users", plugin("users"))
     host = lab.start()
     lab.save(("users", plugin("users", 2)))
+    waiting = host.registry.view.plugins["users"].reason
+    assert waiting == "g1 serves; what is on disk waits to be asked for"
     lab.save(("users", plugin("users")))
+    assert host.registry.view.plugins["users"].reason == "g1 is what is on disk"
     told = [e.payload for e in host.journal.events_after(0, 0) if e.kind == "notice"]
     assert [(n["plugin"], n["message"]) for n in told] == [
         ("users", "changed on disk, not reloaded"),

@@ -97,6 +97,8 @@ class PluginOnDisk:
         """What of the methods for state does not fit, or is there alone."""
         rows = {row["name"]: row for row in self.methods()}
         if self._line is None:
+            if any(d.is_error for d in self.found):
+                return  # told with the files
             hint = "the class is made where the source does not tell which it is"
             yield warning("methods", "what makes the plugin cannot be seen from its files", hint)
             return

@@ -26,9 +26,9 @@ def of_plugin(live: Document, known: Collection[tuple[str, str | None, int | Non
         yield warning("plugin", f"disabled: {reason}", f"sysctl plugins enable {name}")
     else:
         yield ok("plugin", f"{live['status']}, g{live['generation']}")
-    if live["pending"]:
+    if live["pending"] and live["status"] != "failed":
         hint = f"correct what is told here, or `sysctl plugins reload {name}`"
-        yield warning("plugin", "what is on disk is not what runs", hint)
+        yield warning("plugin", reason, hint)
     new = [Diagnostic.from_json(d) for d in live["diagnostics"]]
     yield from told("plugin", (d for d in new if (d.code, d.file, d.line) not in known))
     if live["queued"]:

@@ -66,25 +66,28 @@ def _running(record: dict[str, Any], client: ServerClient) -> Iterator[Finding]:
 
 
 def _plugins(client: ServerClient) -> Iterator[Finding]:
-    """What the running server says of its plugins and of its watch."""
+    """What the running server says of its plugins and of its watch. One that failed is told once:
+    of course it is not healthy, and what is on disk is refused."""
     rows = client.read("/api/plugins")
     failed = [row["name"] for row in rows if row["status"] == "failed"]
     if failed:
         hint = f"sysctl plugins debug {failed[0]}"
         yield error("running", f"failed to load: {few(failed)}", hint)
-    unwell = [r["name"] for r in rows if r["health"]["status"] in ("degraded", "unhealthy")]
+    others = [row for row in rows if row["status"] != "failed"]
+    unwell = [r["name"] for r in others if r["health"]["status"] in ("degraded", "unhealthy")]
     if unwell:
         yield warning("running", f"not healthy: {few(unwell)}", "sysctl plugins health")
     state = client.read("/api/hot-reload/status")
-    if state["pending"]:
+    pending = [name for name in state["pending"] if name not in failed]
+    if pending:
         yield warning(
             "running",
-            f"what is on disk is not what runs: {few(state['pending'])}",
-            f"sysctl plugins debug {state['pending'][0]}",
+            f"what is on disk was refused, or waits to be asked for: {few(pending)}",
+            f"sysctl plugins debug {pending[0]}",
         )
-    if not (failed or unwell or state["pending"]):
-        active, mode = state["total_active"], state["mode"]
-        yield ok("running", f"{active} of {len(rows)} plugins active, watching ({mode})")
+    if not (failed or unwell or pending):
+        watch = f"watching ({state['mode']})" if state["watching"] else "watching no files"
+        yield ok("running", f"{state['total_active']} of {len(rows)} plugins active, {watch}")
 
 
 def _port(project: Project) -> Iterator[Finding]:
@@ -98,6 +101,9 @@ def _port(project: Project) -> Iterator[Finding]:
         with socket.socket(family, kind) as listener:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(address)
+    except socket.gaierror as problem:
+        told = f"server.host {wanted.host!r} is no address: {problem.strerror}"
+        yield error("port", told, "correct server.host in config/main.yaml")
     except OSError as problem:
         yield error(
             "port",

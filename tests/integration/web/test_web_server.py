@@ -210,12 +210,17 @@ def test_requests_are_debug_lines_without_the_query(
     assert capfd.readouterr() == ("", "")
 
 
-def test_looking_at_the_log_is_not_logged(start: Any, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("look", [b"/api/logs?after=3", b"/api/plugins", b"/metrics"])
+def test_looking_at_the_server_is_not_logged(
+    start: Any, caplog: pytest.LogCaptureFixture, look: bytes
+) -> None:
     caplog.set_level(logging.DEBUG, "devserver.web")
     server = start(plain)
-    ask(server, b"GET /api/logs?after=3 HTTP/1.0\r\n\r\n")
+    ask(server, b"GET %s HTTP/1.0\r\n\r\n" % look)
+    ask(server, b"POST /api/plugins/reload HTTP/1.0\r\n\r\n")
     assert server.connections.wait_until_none(5)
-    assert "/api/logs" not in caplog.text
+    assert "GET" not in caplog.text
+    assert "POST '/api/plugins/reload' 200" in caplog.text
 
 
 def test_a_stop_lets_the_request_in_flight_end(start: Any) -> None:

@@ -100,6 +100,11 @@ def test_what_validation_finds_is_an_error_with_its_place(users: Path, sysctl: S
     assert wrong(out) == [("files", "error"), ("methods", "error"), ("methods", "warning")]
 
 
+def test_a_file_that_makes_no_plugin_is_told_once(users: Path, sysctl: Sysctl) -> None:
+    users.write_text("x = 1\n")
+    assert wrong(sysctl("plugins", "debug", "users", "--json")[1]) == [("files", "error")]
+
+
 def test_files_whose_saves_go_unnoticed_are_named(
     users: Path, project: Path, sysctl: Sysctl
 ) -> None:
@@ -126,7 +131,7 @@ def test_a_missing_dependency_and_a_circle_are_errors(
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"status": "failed", "reason": "it raised"}, ("plugin", "error")),
+        ({"status": "failed", "reason": "it raised", "pending": True}, ("plugin", "error")),
         ({"status": "disabled", "reason": "by the operator"}, ("plugin", "warning")),
         ({"pending": True}, ("plugin", "warning")),
         ({"queued": 2}, ("plugin", "warning")),
@@ -165,6 +170,14 @@ def test_what_the_server_says_is_told_with_the_next_step(
     live(api, **changes)
     code, out, _ = sysctl("plugins", "debug", "users", "--json")
     assert (code, wrong(out)) == (1 if expected[1] == "error" else 0, [expected])
+
+
+def test_why_what_is_on_disk_does_not_run_is_told(
+    users: Path, api: FakeApi, sysctl: Sysctl
+) -> None:
+    why = "g2 serves; what is on disk is refused: 'initialize' hung"
+    live(api, pending=True, reason=why)
+    assert f"! plugin        {why}" in sysctl("plugins", "debug", "users")[1]
 
 
 def test_a_running_stream_is_no_trouble(users: Path, api: FakeApi, sysctl: Sysctl) -> None:

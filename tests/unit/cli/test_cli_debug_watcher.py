@@ -56,6 +56,17 @@ def test_what_is_wrong_has_a_next_step(
     assert (code, wrong(out)) == (1 if expected[1] == "error" else 0, [expected])
 
 
+@pytest.mark.parametrize("off", [True, False])
+def test_where_nothing_is_watched_nothing_is_tested_and_no_pattern_is_to_blame(
+    api: FakeApi, sysctl: Sysctl, off: bool
+) -> None:
+    api.answers["GET /api/watch"] = (200, REPORT | {"off": off, "watching": False})
+    code, out, _ = sysctl("plugins", "debug-watcher", "--test-events", "--json")
+    assert (code, wrong(out)) == (1, [("watch", "error")])
+    assert "--no-hot-reload" not in out  # `start` watches nothing either
+    assert api.asked("/api/watch/test") == []
+
+
 @pytest.mark.parametrize(
     ("test", "code", "shown"),
     [

@@ -298,12 +298,27 @@ def test_what_the_running_server_says_is_told(healthy: Project, api: FakeApi) ->
     assert told(serving.server(healthy)) == []
     api.answers["GET /api/plugins"] = (
         200,
-        [row | {"status": "failed"}, row | {"health": {"status": "degraded"}}],
+        [row | {"name": "orders", "status": "failed"}, row | {"health": {"status": "degraded"}}],
     )
     api.answers["GET /api/hot-reload/status"] = (200, RELOAD_STATUS | {"pending": ["users"]})
     assert told(serving.server(healthy)) == [
         ("running", "error"), ("running", "warning"), ("running", "warning"),
     ]  # fmt: skip
+
+
+def test_a_plugin_that_failed_is_told_once(healthy: Project, api: FakeApi) -> None:
+    healthy.server_file.chmod(0o600)
+    row = {"name": "users", "status": "failed", "health": {"status": "unhealthy"}}
+    api.answers["GET /api/plugins"] = (200, [row])
+    api.answers["GET /api/hot-reload/status"] = (200, RELOAD_STATUS | {"pending": ["users"]})
+    assert told(serving.server(healthy)) == [("running", "error")]
+
+
+def test_a_server_that_watches_nothing_is_not_said_to_watch(healthy: Project, api: FakeApi) -> None:
+    api.answers["GET /api/plugins"] = (200, [])
+    unwatched = RELOAD_STATUS | {"watching": False, "mode": "off"}
+    api.answers["GET /api/hot-reload/status"] = (200, unwatched)
+    assert list(serving.server(healthy))[-1].message.endswith("active, watching no files")
 
 
 def test_a_server_of_another_version_is_a_warning(healthy: Project, api: FakeApi) -> None:
@@ -321,6 +336,13 @@ def test_a_port_that_another_program_has_is_an_error(healthy: Project) -> None:
         number = listener.getsockname()[1]
         write(healthy, "config/main.yaml", f"server: {{port: {number}}}\n")
         assert told(serving.server(healthy)) == [("port", "error")]
+
+
+def test_a_host_that_is_no_address_is_not_a_port_in_use(healthy: Project) -> None:
+    write(healthy, "config/main.yaml", "server: {host: nowhere.invalid}\n")
+    (found,) = [f for f in serving.server(healthy) if f.level is Level.ERROR]
+    assert "nowhere.invalid" in found.message
+    assert found.hint == "correct server.host in config/main.yaml"
 
 
 def test_invalid_settings_are_told_once(healthy: Project, sysctl: Sysctl) -> None:

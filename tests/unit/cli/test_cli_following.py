@@ -77,6 +77,12 @@ def test_without_watch_it_loads_and_ends(users: FakeApi, sysctl: Sysctl) -> None
     assert users.asked(FOLLOW) == []
 
 
+def test_options_of_a_server_are_not_ignored_in_silence(users: FakeApi, sysctl: Sysctl) -> None:
+    code, out, err = sysctl("plugins", "dev", "users", "--port", "9000")
+    assert (code, out) == (0, "users is active already (g7)\n")
+    assert err.startswith(f"warning: http://127.0.0.1:{users.port}/ runs already")
+
+
 def test_one_that_is_out_of_service_and_is_refused_is_not_followed(
     users: FakeApi, sysctl: Sysctl
 ) -> None:
@@ -126,6 +132,15 @@ def test_development_mode_is_turned_on_for_the_run_where_it_is_off(
     code, _, err = sysctl("plugins", "load", "users", "--dev-mode")
     assert (code, err) == (0, "development mode is on until the server stops\n")
     assert [r.body for r in users.asked(path) if r.method == "POST"] == [{"development_mode": True}]
+
+
+def test_a_mistyped_name_turns_development_mode_on_for_nobody(
+    users: FakeApi, sysctl: Sysctl
+) -> None:
+    path = "/api/hot-reload/settings"
+    users.answers[f"GET {path}"] = (200, {"settings": {"development_mode": False}})
+    assert sysctl("plugins", "load", "uers", "--dev-mode")[0] == 3
+    assert users.asked(path) == []
 
 
 def test_an_interruption_ends_it(

@@ -237,6 +237,24 @@ def test_restart_all_restarts_each_dependencies_first(api: FakeApi, sysctl: Sysc
     )
 
 
+def test_restart_all_shows_what_was_done_before_it_broke_off(api: FakeApi, sysctl: Sysctl) -> None:
+    nodes = [{"name": name, "status": "active"} for name in ("orders", "users")]
+    api.answers["GET /api/graph"] = (200, {"nodes": nodes, "edges": []})
+    done = outcome(plugin="orders", deed="restarted").to_json()
+    api.answers["POST /api/plugins/orders/restart"] = (200, done)
+    api.answers["POST /api/plugins/users/restart"] = BREAKS
+    code, out, err = sysctl("plugins", "restart", "--all")
+    assert (code, len(out.splitlines())) == (1, 1)
+    assert "restarted" in out
+    assert "broke before the answer came" in err
+
+
+def test_where_there_is_no_plugin_reload_all_says_so(api: FakeApi, sysctl: Sysctl) -> None:
+    api.answers["POST /api/plugins/reload"] = (200, {"success": True, "outcomes": []})
+    told = (0, "", "there is no plugin that is not disabled\n")
+    assert sysctl("plugins", "reload", "--all") == told
+
+
 def test_a_connection_that_breaks_over_a_word_to_all_points_to_the_instances(
     api: FakeApi, sysctl: Sysctl
 ) -> None:

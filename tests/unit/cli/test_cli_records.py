@@ -68,6 +68,13 @@ def test_a_filter_is_a_level_a_plugin_or_text(
     assert api.asked("/api/logs")[0].query == {"limit": "50"} | expected
 
 
+def test_that_nothing_fits_is_said(api: FakeApi, sysctl: Sysctl) -> None:
+    answer(api)
+    told = (0, "", "no record that is kept fits\n")
+    assert sysctl("plugins", "logs", "--filter", "plugin=nobody") == told
+    assert sysctl("plugins", "logs", "--filter", "plugin=nobody", "--json")[2] == ""
+
+
 def test_filters_that_contradict_each_other_are_a_mistake(api: FakeApi, sysctl: Sysctl) -> None:
     answer(api)
     code, _, err = sysctl("plugins", "logs", "--filter", "info", "--filter", "error")

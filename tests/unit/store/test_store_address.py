@@ -29,3 +29,11 @@ def test_what_names_no_file_or_server_is_refused(url: str, told: str) -> None:
 def test_a_relative_file_is_below_the_project() -> None:
     found = find_address(Path("/project"), {"url": "sqlite:///kept/x.db"}, {})
     assert found.file == Path("/project/kept/x.db")
+
+
+def test_no_password_of_the_address_is_shown_wherever_it_stands() -> None:
+    url = "postgresql://me:hunter2@db/shop?password=hunter2&sslpassword=hunter2&sslmode=require"
+    shown = str(find_address(Path("/project"), {"url": url}, {}))
+    assert "hunter2" not in shown
+    assert "password=***" in shown
+    assert "sslmode=require" in shown
