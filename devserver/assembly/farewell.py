@@ -6,8 +6,8 @@ import time
 
 from devserver.reload.catalog import Catalog
 from devserver.reload.disposal import Disposer
-from devserver.runtime.gate import hold_all, release, wait_drained
 from devserver.runtime.generation import Generation
+from devserver.runtime.hold import hold_all, release, wait_drained
 from devserver.runtime.shown_source import forget_source
 from devserver.runtime.system import PluginSystem
 
