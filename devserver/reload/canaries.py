@@ -13,12 +13,13 @@ from devserver.reload.attempt import Attempt, Attempts
 from devserver.reload.canary_terms import no_canary, refuse_canary, terms_of
 from devserver.reload.canary_watch import CanaryWatch
 from devserver.reload.catalog import Catalog, Reading
+from devserver.reload.cause import Cause
 from devserver.reload.disposal import Disposer
 from devserver.reload.judge import Judge
 from devserver.reload.pending import Pending, Refused
 from devserver.reload.progress import Ended
 from devserver.reload.queue import CanaryLeft, EndCanary, ReloadQueue, StartCanary
-from devserver.reload.recorder import Cause, Recorder
+from devserver.reload.recorder import Recorder
 from devserver.reload.steps import Stopwatch
 from devserver.runtime.canary import Canary
 from devserver.runtime.registry import SystemView

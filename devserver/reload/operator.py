@@ -13,13 +13,14 @@ from devserver.core.outcome import KEPT_FOR_THIS_RUN, Outcome, Result
 from devserver.core.settings import Settings
 from devserver.reload.attempt import Attempt
 from devserver.reload.catalog import Catalog, dependencies_of
+from devserver.reload.cause import Cause
 from devserver.reload.desired import Desired
 from devserver.reload.judge import Judge
 from devserver.reload.pending import Pending
 from devserver.reload.probation import Probation
 from devserver.reload.progress import Ended
 from devserver.reload.queue import Enable, Withdraw
-from devserver.reload.recorder import Cause, Recorder
+from devserver.reload.recorder import Recorder
 from devserver.reload.steps import Stopwatch
 from devserver.reload.withdrawal import Withdrawn, withdraw
 from devserver.runtime.generation import Generation
