@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import inspect
 import itertools
 import logging
 import threading
 import time
-import typing
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from devserver.core.errors import PluginHookFailed
 from devserver.core.outcome import Step
 from devserver.runtime.backups import Backups
+from devserver.runtime.class_caches import forget_classes
 from devserver.runtime.describe import describe
-from devserver.runtime.framework import forget_classes
 from devserver.runtime.generation import Generation
 from devserver.runtime.hooks import HookRunner
 from devserver.runtime.lifecycle import Lifecycle
@@ -92,7 +90,7 @@ class Disposer:
             self._system.live.let_go(generation)
             del generation, lifecycle
         hooks.close()
-        _forget_classes()
+        forget_classes()
         troubles += [f"left behind: {what}" for what in hooks.abandoned]
         self._when_idle()
         step = Step(name="dispose", ms=(time.perf_counter() - begun) * 1000)
@@ -149,14 +147,3 @@ def _left(lifecycle: Lifecycle) -> list[str]:
     except BaseException as error:  # noqa: BLE001 - plugin code hides in descriptors and closes
         _log.exception("a generation of %s could not be let go of", lifecycle.generation.name)
         return [f"{lifecycle.generation.name!r} could not be let go of: {describe(error)}"]
-
-
-def _forget_classes() -> None:
-    """Empties caches of the standard library that hold classes: typing keeps every one that
-    `X | None` was written with, Python 3.12's inspect those that were looked at statically."""
-    for clean in getattr(typing, "_cleanups", ()):
-        clean()
-    looked_at = getattr(inspect, "_shadowed_dict_from_mro_tuple", None)
-    if looked_at is not None:
-        looked_at.cache_clear()
-    forget_classes()

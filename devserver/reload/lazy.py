@@ -62,23 +62,25 @@ class LazyLoading:
     # -- what is not loaded yet ----------------------------------------------------------------
 
     def register(self, readings: Mapping[str, Reading]) -> dict[str, Reading]:
-        """At the start: publishes those that can wait; gives the others, which are refused."""
+        """At the start: publishes those that can wait; gives the others: core plugins with what
+        they need, and what is refused."""
         if not self._settings().loading.lazy:
             return dict(readings)
+        at_once = _core_and_needed(readings)
         for key, reading in readings.items():
             self._catalog.put(key, reading.candidate)
         found = self._validated(readings)
         refused = {k: r for k, r in readings.items() if has_errors(found[k])}
-        waiting = [r for k, r in readings.items() if k not in refused]
+        waiting = [r for k, r in readings.items() if k not in refused | at_once]
         for reading in waiting:
             self._known[reading.key] = reading
         self._recorder.publish(*(_registered(r, found[r.key]) for r in waiting))
-        return refused
+        return refused | at_once
 
     def takes(self, record: PluginRecord | None, reading: Reading) -> bool:
         """True for a save of a plugin that is not loaded: it is validated, and that is told; no
         code of it runs."""
-        if record is None and (reading.candidate is None or not self._settings().loading.lazy):
+        if record is None and not self._may_wait(reading):
             return False
         if record is not None and not record.awaits_use:
             return False
@@ -91,6 +93,11 @@ class LazyLoading:
             self._tell(reading, self._validated({reading.key: reading})[reading.key])
             self.look_again([reading.key])
         return True
+
+    def _may_wait(self, reading: Reading) -> bool:
+        """Of a new plugin."""
+        lazy = self._settings().loading.lazy
+        return lazy and reading.candidate is not None and not reading.candidate.is_core
 
     def configured(self, record: PluginRecord) -> None:
         """Its overrides have changed, which may mend what was found on it."""
@@ -234,3 +241,15 @@ def _registered(reading: Reading, found: tuple[Diagnostic, ...]) -> PluginRecord
         diagnostics=found,
         is_lazy=True,
     )
+
+
+def _core_and_needed(readings: Mapping[str, Reading]) -> dict[str, Reading]:
+    found: dict[str, Reading] = {}
+    ahead = [k for k, r in readings.items() if r.candidate is not None and r.candidate.is_core]
+    while ahead:
+        key = ahead.pop()
+        reading = readings.get(key)
+        if reading is not None and reading.candidate is not None and key not in found:
+            found[key] = reading
+            ahead += dependencies_of(reading.candidate)
+    return found

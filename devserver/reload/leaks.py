@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from devserver.core.names import normalise
+from devserver.runtime.class_caches import forget_classes
 from devserver.runtime.holders import Holder, find_holder, frames_of_task
 from devserver.runtime.live import Watched
 from devserver.runtime.ownership import table_of
@@ -152,6 +153,7 @@ class LeakWatch:
     def _remaining(self) -> list[Watched]:
         """What exists once garbage is collected; nothing is collected when all is gone."""
         if self._system.live.remaining():
+            forget_classes()
             gc.collect()
         return self._system.live.remaining()
 

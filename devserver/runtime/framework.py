@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import re
 import sys
 from collections.abc import Iterator
@@ -75,14 +74,6 @@ def document_of(app: Any) -> dict[str, Any]:
     from fastapi.openapi.utils import get_openapi
 
     return get_openapi(title="", version="", routes=app.routes)
-
-
-def forget_classes() -> None:
-    """Empties the caches of FastAPI that hold functions and models, until they are filled anew."""
-    for name in [n for n in list(sys.modules) if n.startswith("fastapi.")]:
-        for cached in list(vars(sys.modules[name]).values()):
-            if isinstance(cached, functools._lru_cache_wrapper):
-                cached.cache_clear()
 
 
 def flask_rule(path: str) -> str:

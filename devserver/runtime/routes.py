@@ -80,6 +80,8 @@ class PluginApp(Flask):
             instance_path=str(instance),
         )
         self.run_async = run
+        # Browsers send each plugin the cookies of all: two plugins' sessions have two names.
+        self.config["SESSION_COOKIE_NAME"] = f"session_{key}"
         self.secret_key = _session_key()
         self.failures = Failures(on_error, mask)
         self.mounts = Mounts(self.failures)

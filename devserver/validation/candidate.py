@@ -83,6 +83,15 @@ class Candidate:
         return frozenset(path for path in map(project_path, found) if path is not None)
 
     @property
+    def is_core(self) -> bool:
+        """What the manifest says, else a literal class attribute of that name."""
+        if self.manifest.is_core is not None:
+            return self.manifest.is_core
+        entry = self.modules.get(self.entry_module)
+        stated = (c.attribute("is_core") for c in (() if entry is None else entry.classes))
+        return any(one is not None and one.value is True for one in stated)
+
+    @property
     def is_whole(self) -> bool:
         """True when every file could be read: what is not seen is not there."""
         return not any(d.is_error for d in self.early)

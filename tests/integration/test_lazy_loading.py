@@ -371,3 +371,22 @@ def test_files_put_in_its_place_that_fail_leave_it_waiting_as_it_was(
     assert lazy.running.registry.view.plugins["users"] == before
     assert lazy.running.control.pending() == []
     assert lazy.json("/users/version")["version"] == 1
+
+
+@pytest.mark.parametrize("says_so", ["the manifest", "the class"])
+def test_a_core_plugin_and_what_it_needs_are_loaded_at_the_start(
+    lab: Lab, loaded: list[int], says_so: str
+) -> None:
+    lab.settings(LAZY)
+    lab.write("users", users())
+    lab.write("caller", CALLER)
+    core = "is_core = True" if says_so == "the class" else ""
+    lab.write("gate", plugin("gate", top="from plugins.users.plugin import Users", body=core))
+    if says_so == "the manifest":
+        lab.write("gate/manifest.json", '{"is_core": true}')
+    lab.start()
+    assert loaded == [1]
+    assert status(lab, "gate") is status(lab, "users") is PluginStatus.ACTIVE
+    assert status(lab, "caller") is PluginStatus.REGISTERED
+    assert lab.save(("late", plugin("late", body="is_core = True"))) is not None
+    assert status(lab, "late") is PluginStatus.ACTIVE

@@ -115,11 +115,32 @@ def test_sessions_work_and_outlive_a_reload(lab: Lab) -> None:
     """
     lab.write("users", plugin("users", 1, routes=routes))
     lab.start()
-    assert lab.json("/users/count") == {"count": 1, "version": 1}
+    first = lab.get("/users/count")
+    assert first.json == {"count": 1, "version": 1}
+    cookie = first.headers["Set-Cookie"].partition(";")[0]
     outcome = lab.save(("users", plugin("users", 2, routes=routes)))
     assert outcome is not None
     assert outcome.success
-    assert lab.json("/users/count") == {"count": 2, "version": 2}
+    answer = lab.get("/users/count", headers={"Cookie": cookie})
+    assert answer.json == {"count": 2, "version": 2}
+
+
+def test_each_plugin_has_sessions_of_its_own(lab: Lab) -> None:
+    routes = """
+        @router.get("/count")
+        def count():
+            from flask import session
+            session["count"] = session.get("count", 0) + 1
+            return {"count": session["count"]}
+    """
+    lab.write("users", plugin("users", routes=routes))
+    lab.write("orders", plugin("orders", routes=routes))
+    lab.start()
+    cookie = lab.get("/users/count").headers["Set-Cookie"].partition(";")[0]
+    answer = lab.get("/orders/count", headers={"Cookie": cookie})
+    assert answer.json == {"count": 1}
+    both = f"{cookie}; {answer.headers['Set-Cookie'].partition(';')[0]}"
+    assert lab.get("/users/count", headers={"Cookie": both}).json == {"count": 2}
 
 
 def test_a_request_keeps_its_path_for_the_servers_log(lab: Lab) -> None:

@@ -178,3 +178,30 @@ def test_what_a_thread_has_not_imported_yet_it_finds_as_it_was(
     gates.open()
     wait_for(lambda: len(gates.found) == len(threads), "what they found")  # type: ignore[attr-defined]
     assert set(gates.found) == {1}  # type: ignore[attr-defined]
+
+
+FASTAPI = """
+def get_api_routes(self):
+    from fastapi import APIRouter, Depends
+    api = APIRouter()
+
+    def page(number: int = 1):
+        yield number
+
+    @api.get("/items")
+    async def items(number: int = Depends(page)):
+        return [number]
+
+    return [api]
+"""
+
+
+def test_caches_of_fastapi_hold_no_version_that_was_rolled_back(lab: Lab) -> None:
+    pytest.importorskip("fastapi")
+    lab.write("users", plugin("users", 1, body=FASTAPI))
+    lab.start()
+    bad = FASTAPI + "\ndef health_check(self):\n    raise RuntimeError('no')\n"
+    outcome = lab.save(("users", plugin("users", 2, body=bad)))
+    assert outcome is not None
+    assert outcome.rolled_back
+    assert _leaks(lab, "users") == []

@@ -118,7 +118,7 @@ def test_a_test_has_its_host_in_milliseconds(shop: Path) -> None:
         began = time.perf_counter()
         assert unittest.TextTestRunner(verbosity=0).run(Case()).wasSuccessful()
         spent.append(time.perf_counter() - began)
-    assert min(spent) < 0.5, "about 0.05 s on an idle machine"
+    assert min(spent) < 2, "about 0.05 s on an idle machine; a real start takes longer than that"
 
 
 def test_tests_run_without_pytest_and_find_their_project(tmp_path: Path) -> None:
