@@ -194,11 +194,8 @@ class Canaries:
 
     def _promote(self, canary: Canary, command: EndCanary, arrived: float) -> Outcome:
         reading = self._with_news(self._readings[canary])
-        cause = Cause(
-            trigger="canary",
-            arrived=arrived,
-            notes=(f"{canary.told()} promoted: {command.reason}",),
-        )
+        notes = (f"{canary.told()} promoted: {command.reason}",)
+        cause = Cause(trigger="canary", arrived=arrived, notes=notes)
         newer, before = self._saved_since(canary), self._system.registry.view.find(canary.main)
         # What waits to be asked for, or was refused, was no part of what has been tested.
         outcome: Outcome = self._judge.judge(
