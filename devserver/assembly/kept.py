@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from devserver.core.lifecycle import DesiredState
@@ -23,32 +24,34 @@ def open_store(project: Project) -> Store:
     return store.insist()
 
 
-def kept_words(project: Project) -> dict[str, DesiredState]:
-    """Key → the operator's word, of every plugin that was ever seen; nothing is made where there
-    is no database yet. Raises as `open_store`."""
+@contextmanager
+def _store_if_any(project: Project) -> Iterator[Store | None]:
+    """The store, ready; nothing is made where there is no database yet, which gives None."""
     store = Store(find_address(project.root, read_host_settings(project.root).database))
     file = store.database.address.file
     if file is not None and not file.exists():
-        return {}
+        yield None
+        return
     store.open()
     try:
-        return {key: one.status for key, one in store.insist().records.all().items()}
+        yield store.insist()
     finally:
         store.close()
+
+
+def kept_words(project: Project) -> dict[str, DesiredState]:
+    """Key → the operator's word, of every plugin that was ever seen; nothing is made where there
+    is no database yet. Raises as `open_store`."""
+    with _store_if_any(project) as store:
+        known = {} if store is None else store.records.all()
+        return {key: one.status for key, one in known.items()}
 
 
 def kept_overrides(project: Project, plugin: str) -> dict[str, Any]:
     """Key → value of what was set at run time for a plugin (normalised); nothing is made where
     there is no database yet. Raises as `open_store`."""
-    store = Store(find_address(project.root, read_host_settings(project.root).database))
-    file = store.database.address.file
-    if file is not None and not file.exists():
-        return {}
-    store.open()
-    try:
-        return parsed(store.insist().values.overrides(plugin))
-    finally:
-        store.close()
+    with _store_if_any(project) as store:
+        return {} if store is None else parsed(store.values.overrides(plugin))
 
 
 def keep_overrides(project: Project, plugin: str, changes: Mapping[str, Any]) -> None:

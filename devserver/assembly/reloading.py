@@ -18,12 +18,39 @@ from devserver.reload.lazy import LazyLoading
 from devserver.reload.operator import Operator
 from devserver.reload.overtaking import Overtaking
 from devserver.reload.pending import Pending
-from devserver.reload.probation import Probation
+from devserver.reload.probation import Period, Probation
 from devserver.reload.queue import ReloadQueue
 from devserver.reload.recorder import Recorder
 from devserver.reload.reloader import Reloader
 from devserver.runtime.project import Project
 from devserver.runtime.system import PluginSystem
+
+
+def build_probation(
+    *,
+    system: PluginSystem,
+    queue: ReloadQueue,
+    recorder: Recorder,
+    held: Held,
+    settings: Callable[[], Settings],
+) -> Probation:
+    """The probation; what passes it is kept as good, and told."""
+
+    def let_go(period: Period) -> None:
+        recorder.let_go(period.gone, period.outcome, settings())
+
+    def passed(period: Period) -> None:
+        held.proved_good(period.live)
+        names = ", ".join(f"{g.name} g{g.number}" for g in period.live)
+        recorder.notice("info", f"{names}: passed the probation")
+
+    return Probation(
+        system=system,
+        queue=queue,
+        let_go=let_go,
+        passed=passed,
+        timeout=lambda: settings().reload.timeout,
+    )
 
 
 def build_reloader(

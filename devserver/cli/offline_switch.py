@@ -7,11 +7,12 @@ from typing import Any
 
 from devserver.assembly import OfflineProject
 from devserver.assembly.kept import keep_word, kept_words
-from devserver.core.errors import DevServerError, PluginNotFound, SwitchRefused
+from devserver.core.errors import DevServerError, PluginNotFound
 from devserver.core.graph import DependencyGraph
 from devserver.core.lifecycle import DesiredState
 from devserver.core.names import normalise
 from devserver.core.outcome import OTHERS_FOLLOW_LATER
+from devserver.core.switching import refuse_if_needed
 from devserver.runtime.project import Project
 from devserver.validation.candidate import Candidate
 
@@ -67,13 +68,5 @@ def _along(
     needing = sorted(k for k in graph.all_dependents([key]) if k in known and k not in out)
     names = [known[k].name for k in needing if k != key]
     cores = [known[k].name for k in {key, *needing} if known[k].manifest.is_core]
-    reasons = [f"{core!r} is a core plugin" for core in sorted(cores)]
-    if names and not force:
-        reasons.append(f"{', '.join(names)} need{'s' if len(names) == 1 else ''} it")
-    if reasons:
-        raise SwitchRefused(
-            f"plugin {known[key].name!r} was not disabled: {'; '.join(reasons)}",
-            hint="a core plugin always runs" if cores else "with --force they go along",
-            reasons=tuple(reasons),
-        )
+    refuse_if_needed(known[key].name, "disabled", needing=names, cores=sorted(cores), force=force)
     return names

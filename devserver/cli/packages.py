@@ -17,7 +17,8 @@ from devserver.cli.text import count, few, one_line
 from devserver.core.errors import DevServerError
 
 if TYPE_CHECKING:
-    from devserver.cli.client import Answer, ServerClient
+    from devserver.cli.client import ServerClient
+    from devserver.cli.connection import Answer
     from devserver.packages.done import Done
     from devserver.packages.service import Packages
     from devserver.runtime.project import Project

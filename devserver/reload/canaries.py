@@ -13,12 +13,13 @@ from devserver.reload.attempt import Attempt, Attempts
 from devserver.reload.canary_terms import no_canary, refuse_canary, terms_of
 from devserver.reload.canary_watch import CanaryWatch
 from devserver.reload.catalog import Catalog, Reading
+from devserver.reload.cause import Cause
 from devserver.reload.disposal import Disposer
 from devserver.reload.judge import Judge
 from devserver.reload.pending import Pending, Refused
 from devserver.reload.progress import Ended
 from devserver.reload.queue import CanaryLeft, EndCanary, ReloadQueue, StartCanary
-from devserver.reload.recorder import Cause, Recorder
+from devserver.reload.recorder import Recorder
 from devserver.reload.steps import Stopwatch
 from devserver.runtime.canary import Canary
 from devserver.runtime.registry import SystemView
@@ -193,11 +194,8 @@ class Canaries:
 
     def _promote(self, canary: Canary, command: EndCanary, arrived: float) -> Outcome:
         reading = self._with_news(self._readings[canary])
-        cause = Cause(
-            trigger="canary",
-            arrived=arrived,
-            notes=(f"{canary.told()} promoted: {command.reason}",),
-        )
+        notes = (f"{canary.told()} promoted: {command.reason}",)
+        cause = Cause(trigger="canary", arrived=arrived, notes=notes)
         newer, before = self._saved_since(canary), self._system.registry.view.find(canary.main)
         # What waits to be asked for, or was refused, was no part of what has been tested.
         outcome: Outcome = self._judge.judge(

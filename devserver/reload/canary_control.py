@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from devserver.core.canary import DEFAULT_REQUESTS, Verdict
@@ -10,20 +9,17 @@ from devserver.core.errors import PluginNotFound
 from devserver.core.names import normalise
 from devserver.core.outcome import Outcome
 from devserver.reload.canary_terms import describe_canary, no_canary
-from devserver.reload.queue import EndCanary, ReloadQueue, StartCanary
+from devserver.reload.commanding import Commanding
+from devserver.reload.queue import EndCanary, StartCanary
 from devserver.runtime.system import PluginSystem
 
 
 class CanaryControl:
-    """All calls may come from any thread and wait for the reloader. `step_aside()` is called
-    first: work of a plugin that asks cannot be waited for meanwhile."""
+    """All calls may come from any thread; those that change something wait for the reloader."""
 
-    def __init__(
-        self, *, system: PluginSystem, queue: ReloadQueue, step_aside: Callable[[], None]
-    ) -> None:
+    def __init__(self, *, system: PluginSystem, commanding: Commanding) -> None:
         self._system = system
-        self._queue = queue
-        self._step_aside = step_aside
+        self._commanding = commanding
 
     def start(
         self,
@@ -41,16 +37,12 @@ class CanaryControl:
         command = StartCanary(
             key=self._key(name), percent=percent, sticky=sticky, requests=requests, force=force
         )
-        self._step_aside()
-        outcome: Outcome = self._queue.put(command).result()
-        return outcome
+        return self._commanding.outcome_of(command)
 
     def end(self, name: str, verdict: Verdict) -> Outcome:
         """Promotes a canary, or rolls it back. Raises PluginNotFound, CanaryRefused."""
         command = EndCanary(key=self._key(name), verdict=verdict, reason="by word")
-        self._step_aside()
-        outcome: Outcome = self._queue.put(command).result()
-        return outcome
+        return self._commanding.outcome_of(command)
 
     def status(self, name: str) -> dict[str, Any]:
         """`{plugin, plugins, generation, beside, percent, sticky, requests_needed, started,

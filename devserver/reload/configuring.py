@@ -14,11 +14,11 @@ from devserver.core.outcome import Outcome, Result
 from devserver.core.secrets import without_masks
 from devserver.core.values import Changes
 from devserver.reload.catalog import Catalog, Reading
+from devserver.reload.cause import Cause
 from devserver.reload.judge import Judge
 from devserver.reload.lazy import LazyLoading
 from devserver.reload.pending import Pending
 from devserver.reload.queue import Configure
-from devserver.reload.recorder import Cause
 from devserver.reload.refused_again import as_before
 from devserver.runtime.registry import PluginRecord
 from devserver.runtime.system import PluginSystem

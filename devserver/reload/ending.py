@@ -20,8 +20,8 @@ from devserver.reload.plan import PlanEntry
 from devserver.reload.progress import Ended, Progress
 from devserver.runtime.breakpoints import follow_breakpoints
 from devserver.runtime.describe import describe
-from devserver.runtime.gate import release
 from devserver.runtime.generation import Generation
+from devserver.runtime.hold import release
 from devserver.runtime.registry import Edge, PluginRecord
 from devserver.runtime.shown_source import show_source
 from devserver.runtime.state import Restored

@@ -14,6 +14,7 @@ from devserver.core.outcome import Outcome, Result
 from devserver.core.settings import Settings
 from devserver.reload.attempt import Attempt, Attempts
 from devserver.reload.catalog import Catalog, Reading
+from devserver.reload.cause import Cause
 from devserver.reload.company import Company
 from devserver.reload.desired import Desired
 from devserver.reload.held import Held
@@ -22,7 +23,7 @@ from devserver.reload.pending import Pending, Refused
 from devserver.reload.probation import Period, Probation, stands_by
 from devserver.reload.progress import Ended
 from devserver.reload.queue import ProbationFailed
-from devserver.reload.recorder import Cause, Recorder
+from devserver.reload.recorder import Recorder
 from devserver.reload.reinstatement import reinstate
 from devserver.reload.retrying import may_be_half, retry_time
 from devserver.reload.steps import Stopwatch

@@ -17,10 +17,11 @@ from devserver.core.outcome import Outcome, Result
 from devserver.core.settings import Settings
 from devserver.reload.attempt import Attempt, Attempts
 from devserver.reload.catalog import Catalog, Reading, dependencies_of
+from devserver.reload.cause import Cause
 from devserver.reload.judge import Judge
 from devserver.reload.progress import Ended
 from devserver.reload.queue import FirstUse, ReloadQueue
-from devserver.reload.recorder import Cause, Recorder
+from devserver.reload.recorder import Recorder
 from devserver.reload.steps import Stopwatch
 from devserver.runtime.registry import PluginRecord
 from devserver.runtime.system import PluginSystem

@@ -7,19 +7,21 @@ from dataclasses import replace
 from typing import Any
 from weakref import ref
 
-from devserver.core.errors import DatabaseUnavailable, PluginNotFound, SwitchRefused
+from devserver.core.errors import DatabaseUnavailable, PluginNotFound
 from devserver.core.lifecycle import DesiredState, PluginStatus
 from devserver.core.outcome import KEPT_FOR_THIS_RUN, Outcome, Result
 from devserver.core.settings import Settings
+from devserver.core.switching import refuse_if_needed
 from devserver.reload.attempt import Attempt
 from devserver.reload.catalog import Catalog, dependencies_of
+from devserver.reload.cause import Cause
 from devserver.reload.desired import Desired
 from devserver.reload.judge import Judge
 from devserver.reload.pending import Pending
 from devserver.reload.probation import Probation
 from devserver.reload.progress import Ended
 from devserver.reload.queue import Enable, Withdraw
-from devserver.reload.recorder import Cause, Recorder
+from devserver.reload.recorder import Recorder
 from devserver.reload.steps import Stopwatch
 from devserver.reload.withdrawal import Withdrawn, withdraw
 from devserver.runtime.generation import Generation
@@ -116,19 +118,10 @@ class Operator:
     def _refuse_if_needed(
         self, record: PluginRecord, needing: list[str], deed: str, *, force: bool
     ) -> None:
-        view = self._system.registry.view
-        cores = [k for k in (record.key, *needing) if _is_core(view.plugins[k])]
-        reasons = [f"{view.plugins[k].name!r} is a core plugin" for k in cores]
-        if needing and not force:
-            named = ", ".join(view.plugins[k].name for k in needing)
-            verb = "needs" if len(needing) == 1 else "need"
-            reasons.append(f"{named} {verb} it")
-        if reasons:
-            raise SwitchRefused(
-                f"plugin {record.name!r} was not {deed}: {'; '.join(reasons)}",
-                hint="a core plugin always runs" if cores else "with --force they go along",
-                reasons=tuple(reasons),
-            )
+        plugins = self._system.registry.view.plugins
+        cores = [plugins[k].name for k in (record.key, *needing) if _is_core(plugins[k])]
+        names = [plugins[k].name for k in needing]
+        refuse_if_needed(record.name, deed, needing=names, cores=cores, force=force)
 
     def _tell(
         self,

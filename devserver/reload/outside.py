@@ -61,16 +61,9 @@ class Outside:
         with self._lock:
             # The watch begins first: what is saved while it is loaded is not missed.
             watcher = self._begin(place)
-            before = self._catalog.outside.get(key)
             outcome: Outcome | None = None
             try:
-                outcome = self._control.replace(
-                    name,
-                    put=lambda: self._catalog.stand(key, place),
-                    put_back=lambda: self._catalog.stand(key, before),
-                    enable=True,
-                    trigger=trigger,
-                )
+                outcome = self._serve(name, place, trigger=trigger)
             finally:
                 if outcome is None or not outcome.success:
                     watcher.stop()
@@ -98,13 +91,7 @@ class Outside:
                     f"there is no plugins/{name} to go back to: it stands in {before.location}",
                     hint=f"`sysctl plugins unload {name}` takes it out of service",
                 )
-            outcome = self._control.replace(
-                name,
-                put=lambda: self._catalog.stand(key, None),
-                put_back=lambda: self._catalog.stand(key, before),
-                enable=True,
-                trigger=trigger,
-            )
+            outcome = self._serve(name, None, trigger=trigger)
             if outcome.success:
                 _, watcher = self._watchers.pop(key)
                 watcher.stop()
@@ -120,6 +107,18 @@ class Outside:
         self._stopped = True
         for _, watcher in list(self._watchers.values()):
             watcher.stop()
+
+    def _serve(self, name: str, place: Place | None, *, trigger: str) -> Outcome:
+        """What stands at `place`, in plugins/ for None, is to serve; else what did before."""
+        key = normalise(name)
+        before = self._catalog.outside.get(key)
+        return self._control.replace(
+            name,
+            put=lambda: self._catalog.stand(key, place),
+            put_back=lambda: self._catalog.stand(key, before),
+            enable=True,
+            trigger=trigger,
+        )
 
     def _begin(self, place: Place) -> Watcher:
         location = place.location

@@ -15,8 +15,8 @@ from devserver.reload.exclusive import Exclusives, Fallen
 from devserver.reload.plan import ReloadPlan
 from devserver.reload.reconfiguration import Reconfigurations
 from devserver.reload.staging import PeerTables
-from devserver.runtime.gate import Hold
 from devserver.runtime.generation import Generation
+from devserver.runtime.hold import Hold
 from devserver.runtime.hooks import HookRunner
 from devserver.runtime.lifecycle import Lifecycle
 from devserver.runtime.registry import PluginRecord, SystemView

@@ -1,12 +1,11 @@
-"""Turns attempts into outcomes, records and feed events."""
+"""Keeps what came of attempts: outcomes, records and feed events."""
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from devserver.core.diagnostics import Diagnostic
 from devserver.core.errors import DatabaseUnavailable
@@ -17,35 +16,15 @@ from devserver.core.secrets import masked
 from devserver.core.settings import Settings
 from devserver.reload.attempt import Attempt
 from devserver.reload.catalog import Reading
+from devserver.reload.cause import Cause
 from devserver.reload.disposal import Disposer
 from devserver.reload.journal import Journal
 from devserver.reload.masking import mask_attempt, secrets_of
+from devserver.reload.outcomes import outcome_of, refusal_of_file
 from devserver.reload.progress import Ended
 from devserver.runtime.generation import Generation
 from devserver.runtime.registry import PluginRecord
 from devserver.runtime.system import PluginSystem
-
-_log = logging.getLogger("devserver.reload")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cause:
-    """Why an attempt is made. `trigger` is file, api, cli, start, dependency, retry, probation,
-    rollback or config; `arrived` the monotonic second at which it was asked for; `paths` what
-    changed, relative to the project. `number` counts attempts at the same content; with `amends`
-    (the outcome of an earlier one) that entry is changed instead of a new one being made. `aside`:
-    what is tried is not on disk, so that nothing is left of it when it fails. `notes` go into the
-    outcome when it goes well. With `backup_state` the state of what goes is written down."""
-
-    trigger: str
-    arrived: float
-    paths: tuple[str, ...] = ()
-    number: int = 1
-    amends: Outcome | None = None
-    aside: bool = False
-    notes: tuple[str, ...] = ()
-    backup_state: bool = False
-
 
 _LONG_WAIT = 1.0
 """Seconds without a step that are told."""
@@ -90,22 +69,7 @@ class Recorder:
     def refuse_file(self, found: Diagnostic, names: Sequence[str], arrived: float) -> Outcome:
         """A file that configures the plugins `names` is of no use: what it said before stays."""
         view = self._system.registry.view
-        main = names[0] if names else ""
-        return self._journal.record(
-            Outcome(
-                plugin=main,
-                plugins=tuple(names),
-                result=Result.REJECTED,
-                message=f"{found.file} was not applied: {found.message}",
-                changes=(str(found.file),),
-                generation=self._generation(main),
-                previous_generation=self._generation(main),
-                serving={n: g.number for n in names if (g := view.generation(n)) is not None},
-                duration_ms=(time.monotonic() - arrived) * 1000,
-                diagnostics=(found,),
-                error=found.message,
-            )
-        )
+        return self._journal.record(refusal_of_file(found, names, arrived, view=view))
 
     def kept(self, attempt: Attempt) -> None:
         """What runs is what is on disk, though something about it was saved."""
@@ -127,7 +91,9 @@ class Recorder:
             attempt.ended.notes.append(told)
         known = self._system.secrets
         mask_attempt(attempt, secrets_of(readings.values(), attempt.order, known))
-        outcome = self._outcome(attempt, main, cause, readings)
+        outcome = outcome_of(
+            attempt, readings, main=main, cause=cause, view=self._system.registry.view
+        )
         if attempt.result.success:
             outcome = replace(outcome, notes=(*cause.notes, *outcome.notes))
         if cause.number > 1:
@@ -160,60 +126,6 @@ class Recorder:
         outcome = outcome.for_this_run(problem.message)
         self._journal.amend(outcome)
         return outcome
-
-    def _generation(self, key: str) -> int:
-        generation = self._system.registry.view.generation(key)
-        return 0 if generation is None else generation.number
-
-    def _outcome(
-        self, attempt: Attempt, main: str, cause: Cause, readings: Mapping[str, Reading]
-    ) -> Outcome:
-        names = {k: self._name(k, attempt, readings) for k in (*attempt.order, main)}
-        view = self._system.registry.view
-        ended = attempt.ended
-        live = {g.key: g for g in ended.live}
-        gone = {g.key: g for g in ended.gone}
-        if not attempt.result.success:
-            live, gone = {}, {}
-        stays = {g.key: g for g in ended.reconfigured}
-        now = self._generation(main)
-        was = now if main not in stays | gone else (stays | gone)[main].number
-        # Without those that stay as they are, whatever becomes of the plugin.
-        routes_before = sum(len(g.routes) for k, g in gone.items() if view.answering(k) is not g)
-        routes_after = sum(len(g.routes) for k, g in live.items() if view.answering(k) is g)
-        return Outcome(
-            plugin=names[main],
-            plugins=tuple(names[k] for k in attempt.order),
-            result=attempt.result,
-            message=_message(attempt, names[main], main in live or main not in gone),
-            trigger=cause.trigger,
-            changes=cause.paths,
-            reloaded=tuple(live[k].name for k in attempt.order if k in live),
-            removed=tuple(gone[k].name for k in attempt.order if k in gone and k not in live),
-            generation=now,
-            previous_generation=0 if main in live and main not in gone else was,
-            serving={names[k]: self._generation(k) for k in attempt.order if self._generation(k)},
-            duration_ms=(time.monotonic() - cause.arrived) * 1000,
-            steps=tuple(attempt.watch.steps),
-            diagnostics=attempt.diagnostics,
-            state=ended.state,
-            routes_before=routes_before,
-            routes_after=routes_after,
-            notes=tuple(ended.notes),
-            error=ended.error,
-            backups=ended.backups,
-            deed=attempt.deed or ("removed" if main in gone and main not in live else ""),
-        )
-
-    def _name(self, key: str, attempt: Attempt, readings: Mapping[str, Reading]) -> str:
-        """As the folder spells it, also of what has never run."""
-        for generation in (*attempt.ended.live, *attempt.ended.gone):
-            if generation.key == key:
-                return generation.name
-        record = self._system.registry.view.find(key)
-        if record is not None:
-            return record.name
-        return readings[key].name if key in readings else key
 
     def _mark_refused(self, attempt: Attempt, readings: Mapping[str, Reading]) -> None:
         view = self._system.registry.view
@@ -297,17 +209,3 @@ def _waited(attempt: Attempt, cause: Cause) -> str | None:
     if cause.trigger == "start" or seconds < _LONG_WAIT:
         return None
     return f"{seconds:.1f} s of this passed before it was its turn"
-
-
-def _message(attempt: Attempt, name: str, stays: bool) -> str:
-    match attempt.result:
-        case Result.RELOADED if attempt.deed:
-            return f"Plugin {name} {attempt.deed} successfully"
-        case Result.RELOADED if not stays:
-            return f"Plugin {name} removed"
-        case Result.RELOADED:
-            return f"Plugin {name} reloaded successfully"
-        case Result.REJECTED:
-            return f"Plugin {name} was not reloaded: {attempt.ended.error}"
-        case _:
-            return f"Plugin {name} was rolled back: {attempt.ended.error}"

@@ -10,7 +10,7 @@ from devserver.core.settings import Settings
 from devserver.reload.catalog import Catalog
 from devserver.reload.probation import Period
 from devserver.runtime.breakpoints import follow_breakpoints
-from devserver.runtime.gate import hold_all, release, wait_drained
+from devserver.runtime.hold import hold_all, release, wait_drained
 from devserver.runtime.registry import PluginRecord
 from devserver.runtime.shown_source import show_source
 from devserver.runtime.system import PluginSystem

@@ -15,6 +15,7 @@ from devserver.core.errors import DevServerError
 from devserver.core.settings import Settings
 from devserver.reload.canaries import Canaries
 from devserver.reload.catalog import Catalog, Reading
+from devserver.reload.cause import Cause
 from devserver.reload.configuring import Configuring
 from devserver.reload.first_load import FirstLoad
 from devserver.reload.held import Held
@@ -44,7 +45,7 @@ from devserver.reload.queue import (
     StartCanary,
     Withdraw,
 )
-from devserver.reload.recorder import Cause, Recorder
+from devserver.reload.recorder import Recorder
 from devserver.reload.replacing import Replacing
 from devserver.reload.saves import Saves
 from devserver.reload.versions import Versions

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from devserver.core.errors import PluginNotFound, PluginUnavailable
 from devserver.core.graph import order_anyway
 from devserver.core.lifecycle import PluginStatus
 from devserver.core.names import normalise
 from devserver.core.outcome import Outcome
-from devserver.reload.queue import ReloadPlugins, ReloadQueue
+from devserver.reload.commanding import Commanding
+from devserver.reload.queue import ReloadPlugins
 from devserver.runtime.registry import Registry
 
 
 class Reloads:
-    """Puts them into the queue and waits for the outcomes; `step_aside` is called before."""
+    """Which plugins they are of, and in which order."""
 
-    def __init__(
-        self, *, registry: Registry, queue: ReloadQueue, step_aside: Callable[[], None]
-    ) -> None:
+    def __init__(self, *, registry: Registry, commanding: Commanding) -> None:
         self._registry = registry
-        self._queue = queue
-        self._step_aside = step_aside
+        self._commanding = commanding
 
     def one(
         self, name: str, *, force: bool, backup_state: bool, trigger: str, anew: bool = False
@@ -36,14 +32,12 @@ class Reloads:
                 f"plugin {record.name!r} is disabled: {record.reason}",
                 hint=f"`sysctl plugins enable {record.name}` puts it into service",
             )
-        self._step_aside()
         command = ReloadPlugins(
             keys=(record.key,), force=force, trigger=trigger, anew=anew, backup_state=backup_state
         )
         # While it is waited for nothing here may hold the generation that goes.
         del record
-        outcome: Outcome = self._queue.put(command).result()
-        return outcome
+        return self._commanding.outcome_of(command)
 
     def every(self, *, force: bool, backup_state: bool, trigger: str) -> list[Outcome]:
         """Reloads every plugin that is not disabled, dependencies first; what came along with

@@ -7,7 +7,7 @@ import time
 from devserver.core.outcome import Result
 from devserver.core.settings import Settings
 from devserver.reload.attempt import Attempt
-from devserver.reload.recorder import Cause
+from devserver.reload.cause import Cause
 
 _SHORT_TRIAL_MS = 250.0
 """What a trial may have taken to be made once more."""

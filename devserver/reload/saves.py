@@ -11,11 +11,11 @@ from devserver.core.changes import ChangeBatch
 from devserver.core.outcome import Outcome
 from devserver.core.settings import Settings
 from devserver.reload.catalog import Catalog, Reading
+from devserver.reload.cause import Cause
 from devserver.reload.intake import Intake
 from devserver.reload.judge import NOT_YET, Judge
 from devserver.reload.pieces import looks_unfinished
 from devserver.reload.queue import FilesChanged, Queued
-from devserver.reload.recorder import Cause
 from devserver.runtime.project import Project
 from devserver.runtime.system import PluginSystem
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from devserver.core.settings import Settings
 from devserver.reload.disposal import Disposer
-from devserver.runtime.gate import hold_all, release
+from devserver.runtime.hold import hold_all, release
 from devserver.runtime.registry import Registry, SystemView
 
 if TYPE_CHECKING:

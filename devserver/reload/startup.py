@@ -13,9 +13,10 @@ from devserver.core.outcome import Outcome, Result
 from devserver.core.settings import Settings
 from devserver.reload.attempt import Attempt, Attempts
 from devserver.reload.catalog import Catalog, Reading
+from devserver.reload.cause import Cause
 from devserver.reload.pending import Refused
 from devserver.reload.progress import Ended
-from devserver.reload.recorder import Cause, Recorder
+from devserver.reload.recorder import Recorder
 from devserver.reload.steps import Stopwatch
 from devserver.runtime.modules import NOT_ACTIVE
 from devserver.runtime.services import NOT_PROVIDED

@@ -33,8 +33,8 @@ from devserver.reload.reconfiguration import Reconfigurations
 from devserver.reload.staging import Exposure, PeerTables
 from devserver.reload.steps import Stopwatch
 from devserver.reload.trial import Trial
-from devserver.runtime.gate import hold_all, wait_drained
 from devserver.runtime.generation import Baseline
+from devserver.runtime.hold import hold_all, wait_drained
 from devserver.runtime.hooks import HookRunner
 from devserver.runtime.lifecycle import Lifecycle
 from devserver.runtime.persistent import problems_of

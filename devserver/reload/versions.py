@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from devserver.core.errors import PluginNotFound, PluginUnavailable
 from devserver.core.outcome import Outcome
 from devserver.reload.catalog import Catalog
+from devserver.reload.cause import Cause
 from devserver.reload.held import Held, Hold
 from devserver.reload.judge import Judge
 from devserver.reload.pending import Pending, Refused
 from devserver.reload.put_back import PutBack, put_back
 from devserver.reload.queue import Restore
-from devserver.reload.recorder import Cause, Recorder
+from devserver.reload.recorder import Recorder
 from devserver.reload.refused_again import as_before
 from devserver.runtime.project import Project
 from devserver.runtime.registry import PluginRecord

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from devserver.core.outcome import Outcome
-from devserver.runtime.gate import hold_all, release
 from devserver.runtime.generation import Generation
+from devserver.runtime.hold import hold_all, release
 from devserver.runtime.shown_source import forget_source
 from devserver.runtime.system import PluginSystem
 

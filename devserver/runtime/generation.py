@@ -17,7 +17,8 @@ from devserver.runtime.ledger import Ledger
 from devserver.runtime.modules import ModuleTable
 
 if TYPE_CHECKING:
-    from devserver.runtime.gate import Flight, Hold
+    from devserver.runtime.gate import Flight
+    from devserver.runtime.hold import Hold
     from devserver.runtime.route_list import RouteEntry
     from devserver.runtime.routes import PluginApp
     from devserver.sdk.health import HealthStatus

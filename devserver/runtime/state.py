@@ -4,29 +4,21 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
 from devserver.core.merge import GLOBAL, Change, changed_since, goes_on
-from devserver.runtime.attributes import (
-    entries_of,
-    fingerprints,
-    module_finder,
-    state_of,
-    substitutes_of,
-)
+from devserver.runtime.attributes import fingerprints, state_of
 from devserver.runtime.capture import Capture
 from devserver.runtime.capture_instances import IMMUTABLE
+from devserver.runtime.dumping import Dumping
 from devserver.runtime.generation import Generation
 from devserver.runtime.handover import is_ended_by, is_made_anew, is_resource
-from devserver.runtime.interrupt import HookInterrupted
 from devserver.runtime.kinds import is_a
 from devserver.runtime.persistent import find_home, names_of
-from devserver.runtime.queues import contents_of, exchange, queues_in
-from devserver.runtime.restoring import CUSTOM, AsItIs, Dumped, Place, Restored, Restoring
-from devserver.runtime.undisturbed import unhurried
-from devserver.runtime.waiting_events import Search, WaitingEvents
+from devserver.runtime.queues import exchange
+from devserver.runtime.restoring import CUSTOM, Dumped, Place, Restored, Restoring
+from devserver.runtime.waiting_events import WaitingEvents
 
 __all__ = ["Kept", "Restored", "Snapshot", "Taking"]
 
@@ -43,13 +35,6 @@ class Kept:
     version: str = ""
 
 
-AnyCapture = TypeVar("AnyCapture", bound=Capture)
-
-_TRIES = 3
-_AT_CONSTRUCTION = frozenset(("host",))
-"""The parts of a generation that are there before its plugin is."""
-
-
 class Snapshot:
     """The run-time state of all generations of a transaction. All values are in one pickle, so
     objects that plugins share stay shared. `custom` maps plugins to what get_persistent_state()
@@ -63,12 +48,8 @@ class Snapshot:
         events: WaitingEvents | None = None,
         anew: Collection[str] = (),
     ) -> None:
-        self._events = events
-        self._plugins = tuple(g.key for g in generations)
+        self._dumping = Dumping(generations, events)
         self._kinds = {g.key: type(g.plugin) for g in generations}
-        self._substitutes = substitutes_of(generations)
-        self._entries = entries_of(generations)
-        self._find_module = module_finder(generations)
         self._handed_on: set[Place] = set()
         self.values: dict[Place, Any] = {}
         self.aliases: dict[Place, frozenset[str]] = {}
@@ -95,7 +76,7 @@ class Snapshot:
         fresh = {n: v for n, v in state.items() if n not in baseline.sticky}
         current = fingerprints(generation, fresh, baseline.fingerprints)
         changes = changed_since(baseline.fingerprints, state, current)
-        capture = self._new_capture(Capture)
+        capture = self._dumping.new_capture(Capture)
         changed = set()
         for name, change in changes.items():
             value = state[name]
@@ -120,7 +101,8 @@ class Snapshot:
         left = {p: v for p, v in _held_elsewhere(unchanged).items() if self._has_identity(v)}
         unchanged.clear()
         while True:
-            dumped = self.dump(self.values, watched={id(v) for v in left.values()})
+            watched = {id(v) for v in left.values()}
+            dumped = self._dumping.dump(self.values, watched=watched)
             shared = {p: v for p, v in left.items() if id(v) in dumped.capture.met}
             if not shared:
                 return dumped
@@ -130,7 +112,7 @@ class Snapshot:
                 self._move(place, changed=True)
 
     def _has_identity(self, value: Any) -> bool:
-        return not is_a(value, IMMUTABLE) and id(value) not in self._substitutes
+        return not is_a(value, IMMUTABLE) and id(value) not in self._dumping.substitutes
 
     def _move(self, place: Place, *, changed: bool) -> None:
         key, name = place
@@ -142,81 +124,11 @@ class Snapshot:
             passed=kept.passed - {name},
         )
 
-    # -- copies --------------------------------------------------------------------------------
-
-    def dump(self, values: dict[Place, Any], watched: Collection[int] = ()) -> Dumped:
-        """Captures `values`; those that cannot be copied are replaced by AsItIs in it."""
-        try:
-            return self._tried(values, watched)
-        except HookInterrupted:
-            raise
-        except BaseException:  # noqa: BLE001 - a plugin's __reduce__ may raise anything
-            # One cannot be copied for a reason that only trying shows: it goes as it is.
-            for place, value in values.items():
-                if not self._copies(place, value):
-                    values[place] = AsItIs(value)
-            return self._tried(values, watched)
-
-    def _copies(self, place: Place, value: Any) -> bool:
-        try:
-            self._tried({place: value})
-        except HookInterrupted:
-            raise
-        except BaseException:  # noqa: BLE001 - a plugin's __reduce__ may raise anything
-            return False
-        return True
-
-    def _tried(self, values: Mapping[Place, Any], watched: Collection[int] = ()) -> Dumped:
-        """Raises what stands in the way of copying, however it is tried."""
-        early = {p: v for p, v in values.items() if GLOBAL in p[1]}
-        rest = {p: v for p, v in values.items() if p not in early}
-        content, capture = self._copied(early, rest, [], watched=watched)
-        if _needs_plugins(capture):
-            ready = {p for p, v in early.items() if not _needs_plugins(self._copied({p: v})[1])}
-            early = {p: v for p, v in early.items() if p in ready}
-            rest = {p: v for p, v in values.items() if p not in ready}
-            content, capture = self._copied(early, rest, [], watched=watched)
-        waiting = [(q, contents_of(q)) for q in queues_in(capture.passed)]
-        if self._events is not None:
-            search = self._new_capture(Search, deferred=True)
-            waiting.append((self._events, search.among(self._events.contents())))
-        if any(items for _, items in waiting):
-            # A queue that waits in a queue keeps what it holds.
-            contents = [items for _, items in waiting]
-            try:
-                again, seen = self._copied(early, rest, contents, watched=watched)
-            except HookInterrupted:
-                raise
-            except BaseException:  # noqa: BLE001 - a plugin's __reduce__ may raise anything
-                return Dumped(content, capture, frozenset(early))
-            return Dumped(again, seen, frozenset(early), tuple(waiting))
-        return Dumped(content, capture, frozenset(early))
-
-    def _copied(self, *parts: Any, watched: Collection[int] = ()) -> tuple[bytes, Capture]:
-        capture = self._new_capture(Capture, watched=watched)
-        try:
-            return capture.dump(*parts), capture
-        except RuntimeError:  # too deep, or a thread of the plugin changed it meanwhile
-            with unhurried():
-                for _ in range(_TRIES):
-                    capture = self._new_capture(Capture, deferred=True, watched=watched)
-                    with suppress(RuntimeError):
-                        return capture.dump(*parts), capture
-            raise
-
-    def _new_capture(
-        self, kind: type[AnyCapture], *, deferred: bool = False, watched: Collection[int] = ()
-    ) -> AnyCapture:
-        return kind(
-            self._substitutes,
-            plugins=self._plugins,
-            find_module=self._find_module,
-            entries=self._entries,
-            deferred=deferred,
-            watched=watched,
-        )
-
     # -- the way back --------------------------------------------------------------------------
+
+    def dump(self, values: dict[Place, Any]) -> Dumped:
+        """Captures another choice of the values."""
+        return self._dumping.dump(values)
 
     def restored(self, generations: Sequence[Generation]) -> Restored:
         """The values bound to the classes and objects of `generations`, whose plugins are
@@ -287,11 +199,6 @@ class Taking:
     def finish(self) -> Restored:
         """All values; the plugins are constructed."""
         return self.snapshot.taken(self.restoring, self.generations)
-
-
-def _needs_plugins(capture: Capture) -> bool:
-    """True when the first part leads to what is there only when its plugin was constructed."""
-    return any(key.partition(":")[2] not in _AT_CONSTRUCTION for key in capture.reached[0])
 
 
 def _held_elsewhere(values: dict[Place, Any]) -> dict[Place, Any]:

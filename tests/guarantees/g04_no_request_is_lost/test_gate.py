@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from devserver.core.errors import PluginUnavailable
-from devserver.runtime.gate import Hold
+from devserver.runtime.hold import Hold
 from tests.integration.lab import Lab, plugin
 
 ORDERS = plugin("orders", top="from plugins.users.plugin import VERSION as USERS")

@@ -170,7 +170,7 @@ def test_a_health_check_that_hangs_leaves_one_thread_however_often_it_is_asked(
     users: Lab, gates: Gates, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     monkeypatch.setattr("devserver.reload.probe._FRESH", 0.0)
-    monkeypatch.setattr(users.running._probe, "_timeout", 0.2)
+    monkeypatch.setattr(users.running.control._probe, "_timeout", 0.2)
     body = f"""
         asked = 0
 

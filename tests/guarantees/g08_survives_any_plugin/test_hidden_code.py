@@ -154,7 +154,7 @@ def test_the_health_of_what_serves_is_asked_with_a_time_limit(
     users: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("devserver.reload.probe._FRESH", 0.0)
-    monkeypatch.setattr(users.running._probe, "_timeout", 0.2)
+    monkeypatch.setattr(users.running.control._probe, "_timeout", 0.2)
     body = """
         asked = 0
 
