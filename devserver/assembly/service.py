@@ -25,7 +25,7 @@ from devserver.assembly.server_file import (
 )
 from devserver.assembly.serving import find_group, insist_on_all
 from devserver.core.errors import DevServerError
-from devserver.runtime.modules import PluginFinder
+from devserver.runtime.finder import PluginFinder
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment

@@ -26,8 +26,9 @@ from devserver.reload.trial_limits import (
 from devserver.reload.trial_task import Conditions, Task
 from devserver.runtime.code_cache import CodeCache
 from devserver.runtime.entry import find_entry
+from devserver.runtime.finder import PluginFinder
 from devserver.runtime.importing import ImportModule
-from devserver.runtime.modules import ROOT, ModuleTable, PluginFinder
+from devserver.runtime.modules import ROOT, ModuleTable
 from devserver.runtime.tracebacks import diagnostic_for
 
 CUT_OFF = 97

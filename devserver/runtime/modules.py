@@ -58,6 +58,7 @@ class ModuleTable:
         self._cache = cache
         self._resolve = self._unpinned = resolve
         self._lock = threading.RLock()
+        self._unfinished: set[str] = set()
         self._root = NamespaceRoot(ROOT, self.module_for)
         self._builtins = {**vars(builtins), "__import__": self._import}
 
@@ -95,7 +96,8 @@ class ModuleTable:
         Raises ModuleNotFoundError, or whatever its body raises; it is then not in the table.
         """
         module = self.modules.get(name)
-        if module is not None:
+        # Half of a module is for the thread alone that executes it: others wait for the lock.
+        if module is not None and name not in self._unfinished:
             return module
         with self._lock:
             parent, _, child = name.rpartition(".")
@@ -114,17 +116,20 @@ class ModuleTable:
         file = self._files.get(name)
         module = self._new_module(name, file)
         code = None if file is None else self.code_of(file)
+        self._unfinished.add(name)
         self.modules[name] = module
         if self.exposed:
             sys.modules[name] = module
-        if code is not None:
-            try:
+        try:
+            if code is not None:
                 exec(code, module.__dict__)  # noqa: S102 - loading plugins is what this is for
-            except BaseException:  # plugin code raises anything; raised again
-                self.modules.pop(name, None)
-                if self.exposed and sys.modules.get(name) is module:
-                    del sys.modules[name]
-                raise
+        except BaseException:  # plugin code raises anything; raised again
+            self.modules.pop(name, None)
+            if self.exposed and sys.modules.get(name) is module:
+                del sys.modules[name]
+            raise
+        finally:
+            self._unfinished.discard(name)
         return module
 
     def _new_module(self, name: str, file: SourceFile | None) -> ModuleType:
@@ -275,25 +280,3 @@ class GenerationLoader(importlib.abc.InspectLoader):
         from devserver.runtime.package_files import PackageFiles
 
         return PackageFiles(self.table.folder_of(fullname))
-
-
-class PluginFinder(importlib.abc.MetaPathFinder):
-    """Answers imports below `plugins` that come from outside of plugin code.
-    `table_of(key)` gives the table to look in."""
-
-    def __init__(self, table_of: Callable[[str], ModuleTable | None]) -> None:
-        self._table_of = table_of
-
-    def find_spec(
-        self,
-        fullname: str,
-        path: Sequence[str] | None = None,  # noqa: ARG002 - the finder protocol
-        target: ModuleType | None = None,  # noqa: ARG002 - the finder protocol
-    ) -> importlib.machinery.ModuleSpec | None:
-        parts = fullname.split(".")
-        if len(parts) < 2 or parts[0] != ROOT:
-            return None
-        table = self._table_of(parts[1])
-        if table is None or not table.has(fullname):
-            return None
-        return table.spec_of(fullname)

@@ -15,12 +15,13 @@ from devserver.core.source import PluginSource
 from devserver.runtime.bridge import GenerationHost
 from devserver.runtime.code_cache import CodeCache
 from devserver.runtime.events import EventBus
+from devserver.runtime.finder import PluginFinder
 from devserver.runtime.gate import Gate
 from devserver.runtime.generation import Counters, Generation
 from devserver.runtime.importing import ImportModule
 from devserver.runtime.live import LiveGenerations
 from devserver.runtime.loop import PluginLoop
-from devserver.runtime.modules import ROOT, ModuleTable, PluginFinder
+from devserver.runtime.modules import ROOT, ModuleTable
 from devserver.runtime.namespace import LiveRoot
 from devserver.runtime.own_values import OwnValues
 from devserver.runtime.patches import PatchBoard

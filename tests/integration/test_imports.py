@@ -158,3 +158,29 @@ def test_a_module_is_no_place_for_resources(lab: Lab) -> None:
     module: Any = sys.modules["plugins.users.plugin"]
     assert module.__loader__.get_resource_reader("plugins.users.plugin") is None
     assert module.__loader__.get_resource_reader("plugins.users") is not None
+
+
+def test_a_module_that_another_thread_is_still_executing_is_waited_for(lab: Lab) -> None:
+    started, go_on = threading.Event(), threading.Event()
+    builtins.STARTED, builtins.GO_ON = started, go_on  # type: ignore[attr-defined]
+    routes = """
+        @router.get("/late")
+        def late():
+            from .late import VALUE
+            return {"value": VALUE}
+    """
+    lab.write("users", plugin("users", routes=routes))
+    lab.write("users/late.py", "STARTED.set()\nGO_ON.wait(10)\nVALUE = 1\n")
+    lab.start()
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            first = pool.submit(lab.json, "/users/late")
+            assert started.wait(10)
+            second = pool.submit(lab.json, "/users/late")
+            with pytest.raises(TimeoutError):
+                second.result(0.2)
+            go_on.set()
+            assert first.result(10) == second.result(10) == {"value": 1}
+    finally:
+        go_on.set()
+        del builtins.STARTED, builtins.GO_ON  # type: ignore[attr-defined]

@@ -271,14 +271,16 @@ def test_a_steady_load_sees_no_failure_and_no_mixture(lab: Lab) -> None:
     with ThreadPoolExecutor(8) as pool:
         for _ in range(8):
             pool.submit(client)
-        for n in range(2, 62):
-            outcome = lab.save(
-                ("users/other.py", f"VERSION = {n}\n"),
-                ("users", plugin("users", n, routes=both, body=body)),
-            )
-            assert outcome is not None
-            assert outcome.success, outcome
-        stop.set()
+        try:
+            for n in range(2, 62):
+                outcome = lab.save(
+                    ("users/other.py", f"VERSION = {n}\n"),
+                    ("users", plugin("users", n, routes=both, body=body)),
+                )
+                assert outcome is not None
+                assert outcome.success, outcome
+        finally:
+            stop.set()
     assert faults == []
     assert min(counts) > 0
 
