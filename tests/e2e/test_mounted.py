@@ -66,6 +66,7 @@ def test_the_dashboard_works_below_a_path(page: Any, tmp_path: Path) -> None:
         page.click(f"{row} a")
         page.wait_for_selector('h1:has-text("users")')
         assert page.url == f"http://127.0.0.1:{server.port}/dev/users/"
+        page.goto("about:blank")  # no page follows a server that is being stopped
     finally:
         app.close()
         server.stop(1)

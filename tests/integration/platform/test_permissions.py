@@ -140,5 +140,5 @@ def test_a_command_is_run_for_its_caller(lab: Lab) -> None:
 
 @pytest.mark.parametrize("keys", [(), (print,)])
 def test_a_decorator_without_its_keys_is_refused(keys: tuple[Any, ...]) -> None:
-    with pytest.raises(TypeError, match="name the permission"):
+    with pytest.raises(TypeError, match="name what is required"):
         requires_permission(*keys)

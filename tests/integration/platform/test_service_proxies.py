@@ -125,9 +125,9 @@ def test_proxies_kept_in_state_reach_the_live_provider_after_three_reloads(
 def test_a_name_that_is_none_is_refused_and_the_list_stays_readable(
     lab: Lab, shop: Any, name: Any
 ) -> None:
-    with pytest.raises(TypeError, match="the name of a service is a text such as"):
+    with pytest.raises((TypeError, ValueError), match=r"a service.* such as 'users\.find'"):
         shop.register_service(name, shop)
-    with pytest.raises(TypeError, match="the name of a service is a text such as"):
+    with pytest.raises((TypeError, ValueError), match=r"a service.* such as 'users\.find'"):
         shop.get_service(name)
     with pytest.raises(TypeError, match="the version of the service 'x' is a text"):
         shop.register_service("x", shop, version=2)
