@@ -243,13 +243,27 @@ class Judge:
             self._recorder.let_go(gone, outcome, settings)
         ended.gone = ended.fallen = ()
         if attempt.result is Result.RELOADED:
-            plugins = self._system.registry.view.plugins
-            self._desired.see(plugins[key] for key in attempt.order if key in plugins)
-            self._pending.forget(readings)
-            if cause.trigger != "use":  # then it is what it was known to be
-                self.went_live(readings.keys())
+            self._went_live(attempt, readings, cause)
             self._free_waiting(outcome)
-            return outcome
+        else:
+            self._refuse(attempt, readings, cause, outcome, settings)
+        return outcome
+
+    def _went_live(self, attempt: Attempt, readings: Mapping[str, Reading], cause: Cause) -> None:
+        plugins = self._system.registry.view.plugins
+        self._desired.see(plugins[key] for key in attempt.order if key in plugins)
+        self._pending.forget(readings)
+        if cause.trigger != "use":  # then it is what it was known to be
+            self.went_live(readings.keys())
+
+    def _refuse(
+        self,
+        attempt: Attempt,
+        readings: Mapping[str, Reading],
+        cause: Cause,
+        outcome: Outcome,
+        settings: Settings,
+    ) -> None:
         retry_at = retry_time(attempt, cause, settings)
         self._pending.refuse(
             Refused(
@@ -261,7 +275,6 @@ class Judge:
             )
             for reading in readings.values()
         )
-        return outcome
 
     def _leave_failed(self, attempt: Attempt) -> dict[str, Reading]:
         """Takes the plugins of a failed attempt out of service, as the settings ask for; gives

@@ -114,7 +114,7 @@ def _parameters(
 def _adapter(view: Callable[..., Any], name: str, annotation: Any) -> TypeAdapter[Any]:
     try:
         return TypeAdapter(annotation)
-    except Exception as error:
+    except Exception as error:  # annotations are plugin code, and pydantic raises many things
         raise UnfitView(
             f"the parameter {name!r} of the view {_name(view)} has a type that no request can "
             f"give: {describe(error).splitlines()[0]}",

@@ -239,7 +239,7 @@ class _Answer:
     def __iter__(self) -> Iterator[bytes]:
         try:
             yield from self._on_its_way()
-        except Exception as error:
+        except Exception as error:  # what a plugin's answer raises while it is made
             app = self._flight.generation.app
             if app is None or self._flight.stream is not None:
                 raise
