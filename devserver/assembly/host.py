@@ -98,6 +98,7 @@ class PluginHost:
             settings=lambda: self.settings,
             recorder=self._recorder,
         )
+        self.leaks = self._supervision.leaks
         self._watching = self._build_watching(off=not hot_reload)
         self._catalog.on_listed = self._watching.apply
         self.control = self._build_control()

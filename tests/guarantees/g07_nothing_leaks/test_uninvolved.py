@@ -13,7 +13,7 @@ from tests.integration.lab import Lab, plugin, wait_for
 
 SETTINGS = """
 reload:
-  timeout: 0.5
+  timeout: 1
 safety:
   max_reload_attempts: 1
   trial_process: false
