@@ -26,13 +26,3 @@ def check_keys(keys: Iterable[str]) -> None:
             raise ValueError(
                 f"a key is text of at most {LONGEST_KEY} characters without NUL, not {key!r:.80}"
             )
-
-
-def _can_be_kept(key: object) -> bool:
-    if not isinstance(key, str) or len(key) > LONGEST_KEY or "\0" in key:
-        return False
-    try:
-        key.encode()
-    except UnicodeEncodeError:  # half a surrogate pair, which no database takes
-        return False
-    return True

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 
 from devserver.core.errors import CommitFailed, DatabaseUnavailable, PluginHookFailed
-from devserver.core.secrets import masked
 from devserver.runtime.event_log import Delivery, EventLog
 from devserver.runtime.limited import LimitedWork
 from devserver.runtime.secrets import Secrets
@@ -62,7 +61,7 @@ class ListenerCalls:
             result, error = "failed", lost.message
             self._on_error(plugin, label, lost)
         ms = (time.monotonic() - begun) * 1000
-        shown = None if error is None else masked(error, self._secrets.all())
+        shown = None if error is None else self._secrets.mask_all(error)
         self._log.delivered(
             event, Delivery(plugin=plugin, listener=name, result=result, ms=ms, error=shown)
         )
